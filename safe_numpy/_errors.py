@@ -1,0 +1,399 @@
+"""The exception classes. Each class's docstring is its manual page; its examples run as doctests.
+
+What is raised is an instance of one of these *and* of the class that the framework raised: `except` clauses that
+caught the stock error keep catching. The stock text stands first and whole in ``str()``.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from safe_numpy import _wording
+from safe_numpy._callsite import Site
+from safe_numpy._diagnosis import Diagnosis
+from safe_numpy._facts import Kind
+
+
+class ConversionWarning(UserWarning):
+    """Permissive mode converted a tensor: once per call site, with the code to write instead.
+
+    >>> import warnings, safe_numpy, torch
+    >>> with warnings.catch_warnings(), safe_numpy.mode("permissive"):
+    ...     warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
+    ...     torch.ones(2, requires_grad=True).numpy()
+    array([1., 1.], dtype=float32)
+    """
+
+
+class _ByRecipe(type):
+    """Class of the classes: those that are mixed at run time pickle by what they were mixed from."""
+
+
+class ConversionError(Exception, metaclass=_ByRecipe):
+    """A tensor cannot become a NumPy array. Base class of all the others.
+
+    `diagnosis` holds the facts; it is None on an error that was rebuilt from its text alone.
+
+    >>> import torch, safe_numpy
+    >>> try:
+    ...     torch.ones(2, requires_grad=True).numpy()
+    ... except safe_numpy.ConversionError as error:
+    ...     error.diagnosis.fix
+    'x.detach().numpy()'
+    """
+
+    kind: ClassVar[Kind | None] = None
+    ag_pass_through = True  # AutoGraph would turn an unknown class into StagingError
+
+    def __init__(self, message: str = "", diagnosis: Diagnosis | None = None, site: Site | None = None) -> None:
+        # Not super(): the framework's own class may ask for other arguments.
+        Exception.__init__(self, message)
+        self.message = message
+        self.diagnosis = diagnosis
+        self.site = site
+
+    def __str__(self) -> str:
+        # Rendered when somebody reads it: most errors are caught and thrown away.
+        if self.diagnosis is None:
+            return self.message
+        try:
+            return f"{self.message}\n\n{_wording.explain(self.diagnosis, self.site)}"
+        except Exception as error:
+            return f"{self.message}\n{_wording.note_own_failure(error)}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.diagnosis, self.site)
+
+
+class DeviceError(ConversionError):
+    """The tensor lives on an accelerator; NumPy reads host memory only.
+
+    It occurs with CUDA, MPS, XPU, XLA and any other backend. Fails::
+
+        torch.ones(2, device="cuda").numpy()
+
+    Works::
+
+        torch.ones(2, device="cuda").cpu().numpy()
+
+    The copy waits until the device has finished what it was told before. Inside a CUDA graph capture there is no
+    such moment: convert before or after.
+    """
+
+    kind = Kind.DEVICE
+
+
+class GradError(ConversionError):
+    """Autograd records the tensor; an array would leave the graph without a trace.
+
+    Fails:
+
+    >>> import torch
+    >>> loss = torch.ones(2, requires_grad=True) * 3
+    >>> loss.numpy()
+    Traceback (most recent call last):
+    safe_numpy.GradError: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.
+    ...
+
+    Works; the array shares the tensor's memory:
+
+    >>> loss.detach().numpy()
+    array([3., 3.], dtype=float32)
+    """
+
+    kind = Kind.GRAD
+
+
+class ConjError(ConversionError):
+    """The tensor is conjugated lazily: its memory holds the values before conjugation.
+
+    Fails:
+
+    >>> import torch
+    >>> z = torch.tensor([1 + 2j]).conj()
+    >>> z.numpy()
+    Traceback (most recent call last):
+    safe_numpy.ConjError: Can't call numpy() on Tensor that has conjugate bit set. ...
+
+    Works:
+
+    >>> z.resolve_conj().numpy()
+    array([1.-2.j], dtype=complex64)
+    """
+
+    kind = Kind.CONJ
+
+
+class NegError(ConversionError):
+    """The tensor is negated lazily, as the imaginary part of a conjugated tensor is.
+
+    Fails:
+
+    >>> import torch
+    >>> y = torch.tensor([1 + 2j]).conj().imag
+    >>> y.numpy()
+    Traceback (most recent call last):
+    safe_numpy.NegError: Can't call numpy() on Tensor that has negative bit set. ...
+
+    Works:
+
+    >>> y.resolve_neg().numpy()
+    array([-2.], dtype=float32)
+    """
+
+    kind = Kind.NEG
+
+
+class ZeroError(ConversionError):
+    """The tensor stands for zeros without holding them; forward-mode differentiation makes such tensors.
+
+    Fails:
+
+    >>> import torch
+    >>> z = torch._efficientzerotensor((2,))
+    >>> z.numpy()
+    Traceback (most recent call last):
+    safe_numpy.ZeroError:  Cannot convert a ZeroTensor to numpy. Set force=True if you need the zero array.
+    ...
+
+    Works:
+
+    >>> z.numpy(force=True)
+    array([0., 0.], dtype=float32)
+    """
+
+    kind = Kind.ZERO
+
+
+class LayoutError(ConversionError):
+    """The tensor is sparse or in an opaque layout; NumPy has dense arrays only.
+
+    Fails:
+
+    >>> import torch
+    >>> s = torch.eye(2).to_sparse()
+    >>> s.numpy()
+    Traceback (most recent call last):
+    safe_numpy.LayoutError: can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.
+    ...
+
+    Works; the array holds every zero, so look at the shape first:
+
+    >>> s.to_dense().numpy()
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+
+    kind = Kind.LAYOUT
+
+
+class NestedError(ConversionError):
+    """The tensor is nested: its rows differ in length, and there is no one shape.
+
+    Fails:
+
+    >>> import torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> n = torch.nested.nested_tensor([torch.ones(1), torch.ones(2)], layout=torch.jagged)
+    >>> n.numpy()
+    Traceback (most recent call last):
+    safe_numpy.NestedError: .numpy() is not supported for tensor subclasses.
+    ...
+
+    Works: one array per row. (`torch.nested.to_padded_tensor` gives a rectangle instead.)
+
+    >>> [row.numpy() for row in n.unbind()]
+    [array([1.], dtype=float32), array([1., 1.], dtype=float32)]
+    """
+
+    kind = Kind.NESTED
+
+
+class DTypeError(ConversionError):
+    """NumPy has no such dtype: bfloat16, float8, float4, complex32, bits, integers of less than a byte.
+
+    Fails:
+
+    >>> import torch
+    >>> b = torch.ones(2, dtype=torch.bfloat16)
+    >>> b.numpy()
+    Traceback (most recent call last):
+    safe_numpy.DTypeError: Got unsupported ScalarType BFloat16
+    ...
+
+    Works. float32 holds every bfloat16; float16, of the same size, overflows at 65504:
+
+    >>> b.float().numpy()
+    array([1., 1.], dtype=float32)
+
+    Bits, integers of less than a byte and float4 are read as bytes: ``x.view(torch.uint8).numpy()``.
+    """
+
+    kind = Kind.DTYPE
+
+
+class QuantizedError(ConversionError):
+    """The tensor is quantized: integers with a scale and a zero point, which NumPy cannot hold.
+
+    Fails:
+
+    >>> import torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> q = torch.quantize_per_tensor(torch.ones(2), 0.5, 0, torch.qint8)
+    >>> q.numpy()
+    Traceback (most recent call last):
+    safe_numpy.QuantizedError: Got unsupported ScalarType QInt8
+    ...
+
+    Works: the values, or the integers alone.
+
+    >>> q.dequantize().numpy()
+    array([1., 1.], dtype=float32)
+    >>> q.int_repr().numpy()
+    array([2, 2], dtype=int8)
+    """
+
+    kind = Kind.QUANTIZED
+
+
+class MaskedError(ConversionError):
+    """The tensor is a MaskedTensor; a plain array would show what the mask hides.
+
+    Fails:
+
+    >>> import torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> m = torch.masked.masked_tensor(torch.ones(2), torch.tensor([True, False]))
+    >>> m.numpy()
+    Traceback (most recent call last):
+    safe_numpy.MaskedError: .numpy() is not supported for tensor subclasses.
+    ...
+
+    Works. In torch the mask marks what is valid, in NumPy what is not:
+
+    >>> import numpy as np
+    >>> np.ma.MaskedArray(m.get_data().numpy(), mask=~m.get_mask().numpy())
+    masked_array(data=[1.0, --],
+                 mask=[False,  True],
+           fill_value=1e+20,
+                dtype=float32)
+    """
+
+    kind = Kind.MASKED
+
+
+class NoDataError(ConversionError):
+    """The tensor has no values: it is on the meta device, is fake, was never initialised, or its storage is freed.
+
+    No code at this place can help; the values must come from somewhere.
+
+    >>> import torch
+    >>> torch.empty(2, device="meta").numpy()
+    Traceback (most recent call last):
+    safe_numpy.NoDataError: can't convert meta device type tensor to numpy. ...
+    """
+
+    kind = Kind.NO_DATA
+
+
+class TransformError(ConversionError):
+    """A torch.func transform is running, and wraps the tensor.
+
+    Under vmap the tensor is one row of a batch and has no value of its own: return it, and convert the result.
+    Under grad and jvp it has one, but detach() does not reach it. Fails:
+
+    >>> import torch
+    >>> def f(x):
+    ...     print(x.detach().numpy())
+    ...     return x.sum()
+    >>> torch.func.grad(f)(torch.ones(2))
+    Traceback (most recent call last):
+    safe_numpy.TransformError: Cannot access data pointer of Tensor that doesn't have storage
+    ...
+
+    Works:
+
+    >>> import numpy as np
+    >>> def f(x):
+    ...     print(np.from_dlpack(torch.func.debug_unwrap(x).data))
+    ...     return x.sum()
+    >>> torch.func.grad(f)(torch.ones(2))
+    [1. 1.]
+    tensor([1., 1.])
+    """
+
+    kind = Kind.TRANSFORM
+
+
+class SubclassError(ConversionError):
+    """The tensor is of a subclass that interprets operations itself (``__torch_dispatch__``).
+
+    What its values are, only the class knows: ask it for a plain tensor.
+    """
+
+    kind = Kind.SUBCLASS
+
+
+class ShardedError(ConversionError):
+    """The tensor is a DTensor. If it is spread over several ranks, this one holds only a part.
+
+    ``x.full_tensor()`` gathers the whole; it is a collective, so every rank of the mesh must call it.
+    Where one rank holds everything, ``x.to_local().numpy()`` is enough.
+    """
+
+    kind = Kind.SHARDED
+
+
+class NumpyError(ConversionError):
+    """torch found no NumPy that it can use: none is installed, or one that it was not built for.
+
+    NumPy 2 under torch 2.2 or older is the usual case: ``pip install 'numpy<2'``, or a newer torch.
+    """
+
+    kind = Kind.NUMPY
+
+
+CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
+
+
+@lru_cache(maxsize=256)
+def mix(ours: type[ConversionError], theirs: type[Exception]) -> type[ConversionError]:
+    """Return the class that is both `ours` and `theirs`, and displays as `ours`."""
+    if issubclass(ours, theirs):
+        return ours
+    if issubclass(theirs, ours):
+        return theirs
+    namespace = {"__doc__": ours.__doc__, "__module__": ours.__module__, "__qualname__": ours.__qualname__}
+    return _ByRecipe(ours.__name__, (ours, theirs), namespace)
+
+
+def _reduce_class(cls: type) -> Any:
+    if _is_mixed(cls):
+        return mix, cls.__bases__
+    return cls.__qualname__
+
+
+def _is_mixed(cls: type) -> bool:
+    return len(cls.__bases__) == 2 and issubclass(cls.__bases__[0], ConversionError)
+
+
+copyreg.pickle(_ByRecipe, _reduce_class)  # type: ignore[arg-type]
+
+
+def make_error(original: Exception, diagnosis: Diagnosis, site: Site | None) -> ConversionError:
+    """Return `original`, explained: an instance of its class and of ours, with its text first and its attributes."""
+    ours = CLASSES[diagnosis.headline.kind] if diagnosis.headline else ConversionError
+    cls = mix(ours, type(original))
+    error = cls.__new__(cls, str(original))
+    ConversionError.__init__(error, str(original), diagnosis, site)
+    for name, value in vars(original).items():
+        error.__dict__.setdefault(name, value)
+    if isinstance(original, AttributeError):
+        error.name, error.obj = original.name, original.obj  # type: ignore[attr-defined]
+    return error
+
+
+for _class in (ConversionError, ConversionWarning, *CLASSES.values()):
+    _class.__module__ = "safe_numpy"  # where people find it, and so how a traceback shows it

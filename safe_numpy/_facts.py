@@ -1,0 +1,78 @@
+"""What is known about a tensor: kinds of problems, and frozen records of them. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Kind(StrEnum):
+    """Why a tensor cannot become a NumPy array."""
+
+    DEVICE = "device"
+    GRAD = "grad"
+    CONJ = "conj"
+    NEG = "neg"
+    ZERO = "zero"
+    LAYOUT = "layout"
+    NESTED = "nested"
+    DTYPE = "dtype"
+    QUANTIZED = "quantized"
+    MASKED = "masked"
+    NO_DATA = "no_data"
+    TRANSFORM = "transform"
+    SUBCLASS = "subclass"
+    SHARDED = "sharded"
+    NUMPY = "numpy"
+
+
+class Door(StrEnum):
+    """The way by which a tensor was asked for its array."""
+
+    NUMPY = "numpy"
+    """``x.numpy()``"""
+    FORCE = "force"
+    """``x.numpy(force=True)``"""
+    ARRAY = "array"
+    """``x.__array__()``, as ``np.asarray(x)`` and most libraries call it"""
+    DLPACK = "dlpack"
+    """``x.__dlpack__()``, as ``np.from_dlpack(x)`` calls it"""
+
+
+Facts = Mapping[str, str]
+NO_FACTS: Facts = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a tensor cannot become an array.
+
+    ``cause`` names the row of the framework's table, and so its sentence; several causes share a ``kind``.
+    ``refused`` says that nothing can be done about it here.
+    """
+
+    kind: Kind
+    cause: str
+    facts: Facts = field(hash=False)
+    refused: bool = False
+
+    def __reduce__(self) -> tuple[type[Problem], tuple[Kind, str, dict[str, str], bool]]:
+        # A mappingproxy does not pickle; a plain dict says the same.
+        return Problem, (self.kind, self.cause, dict(self.facts), self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the tensor is, in words a person knows it by; holds no tensor."""
+
+    type_name: str
+    dtype: str
+    shape: str
+    device: str
+    nbytes: int
+    """bytes that the tensor's own data takes where it lives; 0 where it has none"""
+
+    def __str__(self) -> str:
+        return f"{self.type_name} {self.dtype}{self.shape} on {self.device}"

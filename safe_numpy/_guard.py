@@ -1,0 +1,169 @@
+"""What a door does when the stock code fails: diagnose, and act by mode. Knows no framework.
+
+The rule above all others: if anything of ours fails, the user's original error comes out.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from safe_numpy import _ledger, _memory, _wording
+from safe_numpy._callsite import find_user_frame, locate
+from safe_numpy._diagnosis import Diagnosis, make_diagnosis
+from safe_numpy._errors import ConversionError, ConversionWarning, make_error
+from safe_numpy._facts import Door, Kind, Problem
+from safe_numpy._modes import Mode, get_mode
+from safe_numpy._steps import Plan
+from safe_numpy.frameworks import Framework
+
+
+class _Inside(threading.local):
+    """Whether this thread is converting: what our own conversion calls is not explained a second time."""
+
+    busy = False
+
+
+_inside = _Inside()
+
+
+class Guard:
+    """Answers for the doors of one framework."""
+
+    def __init__(self, framework: Framework) -> None:
+        self.framework = framework
+        self.active = True
+        """False once uninstalled: another library may still hold the guarded functions"""
+
+    def respond(self, error: Exception, x: Any, door: Door) -> Any:
+        """Answer a stock `error`: return the array (at the DLPack door, the tensor to export), or what to raise.
+
+        What to raise is `error` itself where there is nothing to add. Called by the guarded function directly: the
+        frame above that one is the caller's.
+        """
+        if isinstance(error, ConversionError) or _inside.busy or not self.active:
+            return error
+        _inside.busy = True
+        try:
+            mode = get_mode()
+            if mode is Mode.OFF:
+                return error
+            caller = sys._getframe(2)
+            if caller.f_code is self.framework.array_code:
+                door = Door.ARRAY
+            plan = examine(self.framework, x, door)
+            if not plan.problems:
+                return error
+            if mode is Mode.PERMISSIVE and not plan.refused:
+                return self._convert(x, door, caller, plan)
+            return self._explain(error, x, door, caller, plan)
+        except ConversionWarning as warning:  # the user's filters make errors of our warnings
+            warning.__cause__ = error
+            return warning
+        except Exception as own:
+            error.add_note(_wording.note_own_failure(own))
+            return error
+        finally:
+            _inside.busy = False
+
+    def convert_ahead(self, x: Any, door: Door, plan: Plan) -> Any:
+        """Convert `x` by a plan that is known to fit, without asking the stock code first; called as `respond` is.
+
+        Returns NotImplemented where that is not this guard's business now.
+        """
+        if _inside.busy or not self.active or get_mode() is not Mode.PERMISSIVE:
+            return NotImplemented
+        _inside.busy = True
+        try:
+            return self._convert(x, door, sys._getframe(2), plan)
+        finally:
+            _inside.busy = False
+
+    def _explain(self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan) -> ConversionError:
+        framework = self.framework
+        with framework.undisturbed():
+            # A capsule may stay on its device; the array that the reader is after may not.
+            whole = framework.plan(x, Door.NUMPY) if door is Door.DLPACK else plan
+            shown = replace(whole, problems=plan.problems, refused=plan.refused)
+            diagnosis = make_diagnosis(shown, framework.describe(x), framework.order(door))
+        return make_error(error, diagnosis, locate(find_user_frame(caller)))
+
+    def _convert(self, x: Any, door: Door, caller: FrameType, plan: Plan) -> Any:
+        """Return the array that `plan` makes of `x`; book it, and warn where `caller` is a new call site."""
+        framework = self.framework
+        run = plan.run_tensor if door is Door.DLPACK else plan.run
+        result = run(x, framework.names())
+        frame = find_user_frame(caller)
+        entry = _ledger.LEDGER.book(frame, plan, framework.result_nbytes(x, plan))
+        if not entry.warned:
+            with framework.undisturbed():
+                diagnosis = make_diagnosis(plan, framework.describe(x), ())
+            _warn(_wording.warn_converted(diagnosis), entry, frame)
+        return result
+
+
+def _warn(text: str, entry: _ledger.Entry, frame: FrameType) -> None:
+    warnings.warn_explicit(
+        ConversionWarning(text),
+        ConversionWarning,
+        entry.site.filename,
+        entry.site.lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+    entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
+
+
+def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
+    """Return what stops `x` at `door` and what cures it; refused if the array would not fit into memory."""
+    with framework.undisturbed():
+        plan = framework.plan(x, door)
+        if plan.refused or not plan.copies:
+            return plan
+        needed = framework.result_nbytes(x, plan)
+        limit = _memory.find_limit(needed)
+        if limit is None:
+            return plan
+        facts = {"needed": _wording.format_bytes(needed), "limit": _wording.format_bytes(limit)}
+        sparse = any(p.kind is Kind.LAYOUT for p in plan.problems)
+        too_large = Problem(Kind.LAYOUT if sparse else plan.problems[-1].kind, "too_large", facts, refused=True)
+        return replace(plan, problems=(*plan.problems, too_large), refused=True)
+
+
+def diagnose_with(framework: Framework, x: Any, name: str | None = None) -> Diagnosis:
+    """Look at a tensor of `framework`; see `safe_numpy.diagnose`."""
+    plan = examine(framework, x)
+    with framework.undisturbed():
+        return make_diagnosis(plan, framework.describe(x), framework.order(Door.NUMPY), name)
+
+
+def convert_with(framework: Framework, x: Any, name: str) -> Any:
+    """Convert a tensor of `framework` because the user asked for it: no warning, nothing booked.
+
+    Raises:
+        ConversionError: it cannot be converted; the message calls the tensor `name`.
+    """
+    plan = examine(framework, x)
+    was_busy, _inside.busy = _inside.busy, True
+    try:
+        if not plan.refused:
+            return plan.run(x, framework.names()) if plan.problems else framework.to_array(x)
+        original = _find_stock_error(framework, x)
+    finally:
+        _inside.busy = was_busy
+    with framework.undisturbed():
+        diagnosis = make_diagnosis(plan, framework.describe(x), framework.order(Door.NUMPY), name)
+    raise make_error(original, diagnosis, None)
+
+
+def _find_stock_error(framework: Framework, x: Any) -> Exception:
+    """Return the error that the framework itself has for `x`, or a ValueError where it has none."""
+    try:
+        framework.to_array(x)
+    except Exception as error:
+        return error
+    return ValueError("the tensor has no values to convert")

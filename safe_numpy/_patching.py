@@ -1,0 +1,110 @@
+"""Patches on classes, undone exactly, and hooks for later imports. The only file that imports wrapt.
+
+A patch is marked with the record of what it replaced, on our own function, so that a second copy of this package
+(after a reload, or under another name) takes the first one's patch off instead of stacking its own on top.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import wrapt
+
+_MARK = "__safe_numpy_patch__"
+_INHERITED: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One attribute to guard: `build` takes the stock callable and returns the guarded one."""
+
+    owner: type
+    name: str
+    build: Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """A patch in place, and how to take it off."""
+
+    owner: type
+    name: str
+    guarded: Callable[..., Any]
+    own: Any
+    """what stood in the class's own dictionary; `_INHERITED` if nothing did"""
+    inherited: Any
+
+    def undo(self) -> bool:
+        """Put back what was there. Return False, and do nothing, if another patch lies on top."""
+        if vars(self.owner).get(self.name) is not self.guarded:
+            return False
+        if self.own is self.inherited:
+            delattr(self.owner, self.name)
+        else:
+            setattr(self.owner, self.name, self.own)
+        return True
+
+
+class PatchStack:
+    """The patches that this copy of the package has in place."""
+
+    def __init__(self) -> None:
+        self._applied: list[_Applied] = []
+
+    def apply(self, targets: Iterable[Target]) -> None:
+        """Put the guards in place; all of them, or none if one fails."""
+        done = len(self._applied)
+        try:
+            for target in targets:
+                self._apply(target)
+        except BaseException:
+            while len(self._applied) > done:
+                self._applied.pop().undo()
+            raise
+
+    def _apply(self, target: Target) -> None:
+        owner, name = target.owner, target.name
+        while (earlier := getattr(vars(owner).get(name), _MARK, None)) is not None:
+            if not earlier.undo():
+                break
+        own = vars(owner).get(name, _INHERITED)
+        guarded = target.build(getattr(owner, name) if own is _INHERITED else own)
+        applied = _Applied(owner, name, guarded, own, _INHERITED)
+        setattr(guarded, _MARK, applied)
+        setattr(owner, name, guarded)
+        self._applied.append(applied)
+
+    def undo(self) -> list[str]:
+        """Take the guards off, last first. Return the names of those that another library has patched over."""
+        left = []
+        while self._applied:
+            applied = self._applied.pop()
+            if not applied.undo() and _is_reachable(applied):
+                left.append(f"{applied.owner.__module__}.{applied.owner.__qualname__}.{applied.name}")
+        return left
+
+
+def _is_reachable(applied: _Applied) -> bool:
+    """Tell whether somebody's patch stands where ours did (not merely that ours was taken off already)."""
+    return applied.name in vars(applied.owner) and vars(applied.owner)[applied.name] is not applied.own
+
+
+def when_imported(module: str, action: Callable[[ModuleType], None]) -> None:
+    """Call `action` once `module` has been imported; at once if it is already.
+
+    `action` never breaks that import: what it raises becomes a warning.
+    """
+
+    def run(imported: ModuleType) -> None:
+        try:
+            action(imported)
+        except Exception as error:
+            warnings.warn(
+                f"safe_numpy does not guard {module}: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2
+            )
+
+    wrapt.register_post_import_hook(run, module)

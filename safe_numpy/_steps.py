@@ -1,0 +1,137 @@
+"""Steps, and the plan made of them: the one table behind the causes, the fix and the conversion.
+
+A framework lists its steps in order. Walking that list over a tensor gives a `Plan`: what is wrong, and one Python
+expression that puts it right. `Plan.run` compiles and calls that very expression, so advice cannot drift from
+behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from safe_numpy._facts import Door, Facts, Kind, Problem
+
+Sight = Callable[[Any, Door], Facts | None]
+
+EVERY_DOOR = frozenset(Door)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One cause, how it is seen, and the code that cures it."""
+
+    kind: Kind
+    cause: str
+    """names the sentence in `_wording`"""
+    see: Sight
+    """the facts if the tensor has this problem, else None; reads attributes only"""
+    source: str | None
+    """the cure, over ``{x}`` and the facts; None: there is none"""
+    blocks: frozenset[Door]
+    """the doors that fail because of it"""
+    needed: frozenset[Door] = EVERY_DOOR
+    """the doors for which the cure is applied; a DLPack capsule may stay on its device"""
+    refused: frozenset[Door] = frozenset()
+    """the doors by which permissive mode must not convert, though the fix is right when written out"""
+    ends: bool = False
+    """`source` is the array already: nothing follows"""
+    copies: bool = True
+    """the result does not share memory with what went in"""
+    itemsize: int | None = None
+    """bytes of one element of the result, where that changes"""
+    reveal: Callable[[Any], Any] | None = None
+    """the tensor inside, which the later steps look at"""
+    parts: Callable[[Any], Mapping[str, tuple[str, Any]]] | None = None
+    """tensors inside that need plans of their own: name in `source` -> (expression over ``{x}``, tensor)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is wrong with one tensor at one door, and the expressions over ``{x}`` that put it right."""
+
+    problems: tuple[Problem, ...]
+    """in the order of the fix"""
+    array: str | None
+    """gives the NumPy array; None: nothing does"""
+    tensor: str | None
+    """gives a tensor that this door takes; None: nothing does"""
+    refused: bool
+    """permissive mode must not convert"""
+    copies: bool
+    itemsize: int | None
+
+    def render(self, name: str) -> str | None:
+        """Return the fix as an expression over `name`."""
+        return None if self.array is None else self.array.format(x=name)
+
+    def run(self, x: Any, names: Mapping[str, Any]) -> Any:
+        """Return the array, by the code that `render` shows; `names` holds the modules that it mentions."""
+        if self.array is None:
+            raise ValueError("this plan has no conversion")
+        return _compile(self.array, tuple(names.items()))(x)
+
+    def run_tensor(self, x: Any, names: Mapping[str, Any]) -> Any:
+        """Return the tensor to export, by the code in `tensor`."""
+        if self.tensor is None:
+            raise ValueError("this plan has no tensor")
+        return _compile(self.tensor, tuple(names.items()))(x)
+
+
+def make_plan(steps: Sequence[Step], x: Any, door: Door, start: str = "{x}") -> Plan:
+    """Walk `steps` over `x`: every problem at this door, in order, and the expressions that cure them."""
+    problems: list[Problem] = []
+    source, ended, curable, refused, copies = start, False, True, False, False
+    itemsize: int | None = None
+    for step in steps:
+        if door not in step.needed:
+            continue
+        facts = step.see(x, door)
+        if facts is None:
+            continue
+        declined = step.source is None or door in step.refused
+        if door in step.blocks:
+            problems.append(Problem(step.kind, step.cause, facts, declined))
+        refused |= declined
+        if step.source is None:
+            curable = False
+            continue
+        copies |= step.copies
+        itemsize = step.itemsize or itemsize
+        if step.parts is not None:
+            inner = {
+                name: make_plan(steps, tensor, door, expression.format(x=source))
+                for name, (expression, tensor) in step.parts(x).items()
+            }
+            for plan in inner.values():
+                causes = {p.cause for p in problems}
+                problems += [p for p in plan.problems if p.cause not in causes]
+                refused |= plan.refused
+                curable &= plan.array is not None
+            # The first part holds the values; what the others share does not show in the array.
+            copies |= next(iter(inner.values())).copies
+            source = step.source.format(x=source, **{name: plan.array for name, plan in inner.items()})
+        else:
+            source = step.source.format(x=source, **facts)
+        if step.ends:
+            ended = True
+            break
+        if step.reveal is not None:
+            x = step.reveal(x)
+    return Plan(
+        problems=tuple(problems),
+        array=(source if ended else source + ".numpy()") if curable else None,
+        tensor=source if curable and not ended else None,
+        refused=refused or not curable,
+        copies=copies,
+        itemsize=itemsize,
+    )
+
+
+@lru_cache(maxsize=256)  # the distinct expressions are few: one per combination of causes
+def _compile(expression: str, names: tuple[tuple[str, Any], ...]) -> Callable[[Any], Any]:
+    code = compile("lambda x: " + expression.format(x="x"), "<safe_numpy fix>", "eval")
+    function: Callable[[Any], Any] = eval(code, dict(names))
+    return function

@@ -1,0 +1,134 @@
+"""`to_numpy` and `diagnose`: what a user calls on purpose, on one tensor or on a nesting of them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from types import GeneratorType
+from typing import Any, NamedTuple
+
+from safe_numpy import _guard, _wording, frameworks
+from safe_numpy._diagnosis import Diagnosis
+
+_EXHAUSTIBLE = (GeneratorType, map, filter, zip, enumerate, reversed)
+_ATOMS = (str, bytes, int, float, complex, bool, type(None), type)
+
+
+class _Node(NamedTuple):
+    """A container, opened: where each child stands in it, the children, and how to make a new one of others."""
+
+    places: list[str]
+    children: list[Any]
+    rebuild: Callable[[list[Any]], Any]
+
+
+def diagnose(x: Any, name: str | None = None) -> Diagnosis:
+    """Say what stops a tensor from becoming a NumPy array. Converts nothing, copies nothing.
+
+    Args:
+        x: a tensor of any imported framework.
+        name: the expression that `Diagnosis.fix` and the explanation call the tensor by; ``x`` if not given.
+
+    Returns:
+        A `Diagnosis`. It holds no reference to `x`.
+
+    Raises:
+        TypeError: `x` is no tensor.
+    """
+    framework = frameworks.of(x)
+    if framework is None:
+        raise TypeError(_wording.not_a_tensor(x))
+    return _guard.diagnose_with(framework, x, name)
+
+
+def to_numpy(tree: Any) -> Any:
+    """Convert every tensor in a nesting, whatever stops it from converting by itself.
+
+    Looks into dicts and other mappings, lists, tuples, named tuples, deques and dataclass instances; everything else
+    comes back as it went in, and so do containers of other types. The containers are new, the input is untouched.
+    An array shares memory with its tensor where the tensor's own ``numpy(force=True)`` would.
+
+    Args:
+        tree: a tensor, or a nesting.
+
+    Raises:
+        ConversionError: a tensor has no value to convert; the message says where (``tree['x'][3]``).
+        TypeError: there is a generator or another iterator in it, which looking into would exhaust.
+        ValueError: the nesting contains itself.
+    """
+    return _convert(tree, "tree", ())
+
+
+def _convert(x: Any, path: str, above: tuple[int, ...]) -> Any:
+    """Convert `x`, found at `path`, inside the containers whose ids are `above`."""
+    if isinstance(x, _ATOMS):
+        return x
+    framework = frameworks.of(x)
+    if framework is not None:
+        return _guard.convert_with(framework, x, path)
+    if isinstance(x, _EXHAUSTIBLE):
+        raise TypeError(_wording.exhaustible(x, path))
+    if id(x) in above:
+        raise ValueError(_wording.endless(path))
+    node = _open(x)
+    if node is None:
+        return x
+    inner = (*above, id(x))
+    try:
+        converted = [
+            _convert(child, path + place, inner) for place, child in zip(node.places, node.children, strict=True)
+        ]
+    except RecursionError:
+        raise ValueError(_wording.too_deep(path.partition("[")[0])) from None
+    if all(new is old for new, old in zip(converted, node.children, strict=True)) and not _is_builtin(x):
+        return x  # nothing in it was ours to convert
+    return node.rebuild(converted)
+
+
+def _is_builtin(x: Any) -> bool:
+    return type(x) in (dict, list, tuple)
+
+
+def _open(x: Any) -> _Node | None:
+    """Open one level of a container; None if `x` is none that we look into."""
+    if dataclasses.is_dataclass(x) and not isinstance(x, Mapping):
+        names = [f.name for f in dataclasses.fields(x) if hasattr(x, f.name)]
+        return _Node([f".{n}" for n in names], [getattr(x, n) for n in names], lambda new: _with_fields(x, names, new))
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        # not type(x)(*new): torch's PackedSequence, for one, wants tensors there
+        return _Node([f".{n}" for n in x._fields], list(x), lambda new: tuple.__new__(type(x), new))
+    if type(x) is not dict and isinstance(x, Mapping):
+        keys = list(x)
+        return _Node(_subscripts(keys), [x[k] for k in keys], lambda new: _with_items(x, keys, new))
+    return _open_with_optree(x)
+
+
+def _open_with_optree(x: Any) -> _Node | None:
+    import optree  # here: it is large, and `import safe_numpy` is to be light
+
+    if optree.tree_is_leaf(x, none_is_leaf=True):
+        return None
+    children, data, entries, unflatten = optree.tree_flatten_one_level(x, none_is_leaf=True)
+    return _Node(_subscripts(entries), list(children), lambda new: unflatten(data, new))
+
+
+def _subscripts(keys: Sequence[Any]) -> list[str]:
+    return [f"[{key!r}]" for key in keys]
+
+
+def _with_fields(x: Any, names: Sequence[str], values: Sequence[Any]) -> Any:
+    new = copy.copy(x)
+    for name, value in zip(names, values, strict=True):
+        object.__setattr__(new, name, value)  # frozen ones too
+    return new
+
+
+def _with_items(x: Mapping[Any, Any], keys: Sequence[Any], values: Sequence[Any]) -> Any:
+    items = dict(zip(keys, values, strict=True))
+    if not isinstance(x, MutableMapping):
+        return type(x)(items)  # type: ignore[call-arg]
+    new = copy.copy(x)
+    for key, value in items.items():
+        new[key] = value
+    return new

@@ -1,0 +1,289 @@
+"""Every sentence that a person reads. Short, factual, about this tensor.
+
+One row per cause (the names stand in the frameworks' tables): why it stops the conversion; what the conversion did
+about it; and, where nothing can be done or the stock advice is wrong for this tensor, what to do instead.
+"""
+
+from __future__ import annotations
+
+import linecache
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from safe_numpy._facts import Problem
+
+if TYPE_CHECKING:
+    from safe_numpy._callsite import Site
+    from safe_numpy._diagnosis import Diagnosis
+    from safe_numpy._ledger import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What is said of one cause; every field is a template over the cause's facts and ``{x}``."""
+
+    reason: str
+    done: str = ""
+    """past participle, for the warning in permissive mode"""
+    instead: str = ""
+    """the way out where there is no fix, or where the stock advice fails"""
+
+
+SENTENCES: dict[str, Sentence] = {
+    "numpy": Sentence(
+        "{state}",
+        instead="install a NumPy that this torch was built for: `pip install numpy`, "
+        "or `pip install 'numpy<2'` for torch 2.2 and older",
+    ),
+    "meta": Sentence(
+        "it is on the meta device: it has a shape and a dtype, and no data",
+        instead="the advice to call cpu() fails too; make the tensor on a real device, or load its values "
+        "(`module.to_empty(device='cpu')`, then `load_state_dict`)",
+    ),
+    "fake": Sentence(
+        "it is a FakeTensor, made while a program is traced: it has no data",
+        instead="convert outside of the traced code (torch.export, torch.compile, FakeTensorMode)",
+    ),
+    "uninitialized": Sentence(
+        "it is a parameter of a lazy module that has seen no input yet: it has no data",
+        instead="run the module once on an example, then convert",
+    ),
+    "freed": Sentence(
+        "its storage was freed ({held} of {needed} bytes are left), as FSDP does between uses",
+        instead="convert where the parameters are gathered: "
+        "`with FullyShardedDataParallel.summon_full_params(module):`",
+    ),
+    "vmap": Sentence(
+        "torch.vmap is running: it stands for one row of a batch, and holds no value of its own",
+        instead="return it from the function given to torch.vmap, and convert the result",
+    ),
+    "func": Sentence(
+        "torch.func.grad or torch.func.jvp is running: the transform wraps it",
+        done="unwrapped from a torch.func transform, whose gradient does not see the array",
+        instead="detach() does not help here: the transform wraps its result again",
+    ),
+    "functionalize": Sentence(
+        "torch.func.functionalize is running: it wraps the value, and numpy() would read uninitialised memory",
+        done="unwrapped from torch.func.functionalize",
+    ),
+    "capture": Sentence(
+        "a CUDA graph is being captured on its stream ({device}): copying to the host would break the capture",
+        instead="convert before the capture or after `graph.replay()`",
+    ),
+    "sharded": Sentence(
+        "it is a DTensor spread over {ranks} ranks ({placements}): this rank holds a part of it",
+        instead="call `{x}.full_tensor()` on every rank of the mesh, then convert; on one rank alone it hangs",
+    ),
+    "local": Sentence(
+        "it is a DTensor; this rank holds all of it",
+        done="taken from its DTensor",
+    ),
+    "pending": Sentence(
+        "it is the pending result of a collective",
+        done="waited for its collective",
+    ),
+    "unknown": Sentence(
+        "{type} is a tensor subclass with a __torch_dispatch__ of its own: what its values are, only it knows",
+        instead="ask {type} for a plain tensor; its documentation says how",
+    ),
+    "masked": Sentence(
+        "it is a MaskedTensor, and a plain array has no mask",
+        done="made a masked array",
+        instead="np.asarray drops masks; the fix keeps it",
+    ),
+    "grad": Sentence(
+        "autograd records it ({origin}); the graph would be lost",
+        done="detached from autograd",
+    ),
+    "device": Sentence(
+        "it lives on {device}; NumPy reads host memory only",
+        done="copied {nbytes} from {device} to the CPU",
+    ),
+    "quantized": Sentence(
+        "NumPy has no {dtype}, whose integers mean nothing without scale and zero point",
+        done="dequantized {dtype} to float32",
+        instead="the integers alone: `{x}.int_repr()`",
+    ),
+    "float": Sentence(
+        "NumPy has no {dtype}",
+        done="widened {dtype} to float32",
+    ),
+    "complex": Sentence(
+        "NumPy has no complex32",
+        done="widened complex32 to complex64",
+    ),
+    "packed": Sentence(
+        "NumPy has no {dtype}; its bytes can be read as {as_dtype}",
+        done="read the bytes of {dtype} as {as_dtype}",
+    ),
+    "layout": Sentence(
+        "its layout is {layout}; NumPy has dense arrays only",
+        done="made dense, from {layout}",
+    ),
+    "conj": Sentence(
+        "its conjugation is still to be done (conjugate bit)",
+        done="conjugated",
+    ),
+    "neg": Sentence(
+        "its negation is still to be done (negative bit)",
+        done="negated",
+    ),
+    "zero": Sentence(
+        "it stands for zeros without holding them (ZeroTensor)",
+        done="filled with its zeros",
+    ),
+    "nested": Sentence(
+        "it is a nested tensor: its rows differ in length",
+        done="made an object array of its rows",
+    ),
+    "too_large": Sentence(
+        "the array would take {needed}, and {limit} may be used",
+        instead="convert a part of it, or raise SAFE_NUMPY_MAX_BYTES",
+    ),
+}
+
+_LONGEST_WORD = 12
+"""a longer name would push every line to the right"""
+
+_COLUMNS = 100
+_CODE_WORDS = ("fix", "line")
+
+_Rows = list[tuple[str, str]]
+
+
+def explain(diagnosis: Diagnosis, site: Site | None = None) -> str:
+    """Return the explanation of a tensor: every reason, what it is, where it stands, and the fix."""
+    blocks = [_reasons(diagnosis), _subject(diagnosis, site), _ways_out(diagnosis)]
+    width = max(len(word) for block in blocks for word, _ in block) + 2
+    reasons, *others = ["\n".join(_lay_out(word, text, width) for word, text in rows) for rows in blocks]
+    return "\n\n".join([f"{_headline(diagnosis)}\n{reasons}".rstrip(), *filter(None, others)])
+
+
+def _lay_out(word: str, text: str, width: int) -> str:
+    """Return one row, its word in a column of `width`; prose goes on below itself, code stays on its line."""
+    if word in _CODE_WORDS:
+        return f"  {word:<{width}}{text}".rstrip()
+    indent = " " * (width + 2)
+    return textwrap.fill(
+        text, _COLUMNS, initial_indent=f"  {word:<{width}}", subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _headline(diagnosis: Diagnosis) -> str:
+    who = f"`{diagnosis.name}`" if diagnosis.named else f"This tensor (`{diagnosis.name}` below)"
+    count = len(diagnosis.problems)
+    if count == 0:
+        return f"{who} can become a NumPy array as it is."
+    return f"{who} cannot become a NumPy array, for {count} reason{'s' if count > 1 else ''}:"
+
+
+def _reasons(diagnosis: Diagnosis) -> _Rows:
+    """The problem whose error the user saw stands first, the others in the order of the fix."""
+    ordered = sorted(diagnosis.problems, key=lambda p: p is not diagnosis.headline)
+    return [(p.kind, fill(SENTENCES[p.cause].reason, p, diagnosis)) for p in ordered]
+
+
+def _subject(diagnosis: Diagnosis, site: Site | None) -> _Rows:
+    size = f", {format_bytes(diagnosis.nbytes)}" if diagnosis.nbytes else ""
+    word = diagnosis.name if len(diagnosis.name) <= _LONGEST_WORD else "tensor"
+    rows = [(word, f"{diagnosis.subject}{size}")]
+    if site is not None:
+        rows.append(("line", describe_site(site)))
+    return rows
+
+
+def _ways_out(diagnosis: Diagnosis) -> _Rows:
+    rows = []
+    if diagnosis.fix is not None:
+        rows += [("fix", diagnosis.fix), ("", _sharing(diagnosis))]
+    for problem in diagnosis.problems:
+        text = fill(SENTENCES[problem.cause].instead, problem, diagnosis)
+        if text and (diagnosis.fix is not None or problem.refused):
+            rows.append(("instead" if diagnosis.fix is None else "note", text))
+    if diagnosis.problems and diagnosis.convertible:
+        rows.append(("or", "SAFE_NUMPY=permissive converts it for you, with a warning"))
+    return rows
+
+
+def _sharing(diagnosis: Diagnosis) -> str:
+    if diagnosis.shares_memory:
+        return f"it shares memory: writing to the array changes {diagnosis.name}"
+    return f"a copy: writing to the array does not change {diagnosis.name}"
+
+
+def fill(template: str, problem: Problem, diagnosis: Diagnosis) -> str:
+    """Put the facts into a sentence."""
+    return template.format_map({"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **problem.facts})
+
+
+def warn_converted(diagnosis: Diagnosis) -> str:
+    """Return the warning for a site where permissive mode converted: what it did, and the code to write instead."""
+    deeds = ", ".join(fill(SENTENCES[p.cause].done, p, diagnosis) for p in diagnosis.problems)
+    share = "the array shares its memory" if diagnosis.shares_memory else "the array is a copy"
+    return f"{diagnosis.subject} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.fix}"
+
+
+def not_a_tensor(x: object) -> str:
+    """Return the error for something that is no tensor of an imported framework."""
+    return f"expected a torch tensor, got {_type_name(x)}"
+
+
+def exhaustible(x: object, path: str) -> str:
+    """Return the error for a generator in a nesting."""
+    return f"{path} is a {_type_name(x)}, which looking into would exhaust: pass `list({path})`"
+
+
+def endless(path: str) -> str:
+    """Return the error for a nesting that contains itself."""
+    return f"{path} is one of the containers it stands in: a nesting without end cannot be converted"
+
+
+def too_deep(name: str) -> str:
+    """Return the error for a nesting deeper than the interpreter's stack."""
+    return f"{name} is nested too deeply to be looked into"
+
+
+def _type_name(x: object) -> str:
+    cls = type(x)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def report(report: Report) -> str:
+    """Return the table of what was converted, one call site a line."""
+    if not report.entries:
+        return "Permissive mode has converted nothing."
+    rows = [("times", "bytes", "kinds", "where", "instead of x.numpy()")]
+    rows += [
+        (str(e.count), format_bytes(e.nbytes), " ".join(e.kinds), f"{e.site.filename}:{e.site.lineno}", e.fix)
+        for e in report.entries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def note_own_failure(error: Exception) -> str:
+    """Return the one line that is added to the user's error when our own code failed."""
+    return f"safe_numpy could not explain this ({type(error).__name__}: {error})"
+
+
+def describe_site(site: Site) -> str:
+    """Return ``file.py:57  the source of that line``."""
+    source = linecache.getline(site.filename, site.lineno).strip()
+    return f"{site.filename}:{site.lineno}  {source}".rstrip()
+
+
+def format_bytes(n: int) -> str:
+    """Return ``1.2 KiB`` for 1280."""
+    size = float(n)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{n} B" if unit == "B" else f"{_one_decimal(size)} {unit}"
+        size /= 1024
+    return f"{_one_decimal(size)} TiB"
+
+
+def _one_decimal(size: float) -> str:
+    return f"{int(size * 10) / 10:g}"
+

@@ -1,0 +1,80 @@
+"""The frameworks that are guarded, by name. None is imported before the program imports it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from types import CodeType
+from typing import Any, Protocol
+
+from safe_numpy._facts import Door, Subject
+from safe_numpy._patching import Target
+from safe_numpy._steps import Plan
+
+REGISTRY = {"torch": "safe_numpy.frameworks.torch"}
+"""module that a program imports -> our module for it"""
+
+
+class Responder(Protocol):
+    """What a guarded function asks when the stock code fails."""
+
+    def respond(self, error: Exception, x: Any, door: Door) -> Any:
+        """Return the array (at the DLPack door, the tensor to export), or the exception to raise."""
+
+    def convert_ahead(self, x: Any, door: Door, plan: Plan) -> Any:
+        """Return the array without asking the stock code first, or NotImplemented."""
+
+
+class Framework(Protocol):
+    """What the guard knows of a framework; the only way from framework-free code to framework code."""
+
+    name: str
+    array_code: CodeType | None
+    """code of the method behind ``np.asarray``, if that method calls ``x.numpy()`` itself"""
+
+    def is_tensor(self, x: object) -> bool:
+        """Tell whether `x` is a tensor of this framework."""
+
+    def undisturbed(self) -> AbstractContextManager[object]:
+        """Read attributes inside without running a subclass's or a mode's code."""
+
+    def plan(self, x: Any, door: Door) -> Plan:
+        """Say what stops `x` at `door`, and what cures it."""
+
+    def names(self) -> Mapping[str, Any]:
+        """Return the modules that the fixes mention, by the name that they mention them by."""
+
+    def describe(self, x: Any) -> Subject:
+        """Say what `x` is; holds no reference to it."""
+
+    def result_nbytes(self, x: Any, plan: Plan) -> int:
+        """Return the size in bytes of the array that `plan` makes."""
+
+    def order(self, door: Door) -> tuple[str, ...]:
+        """Return the kinds in the order in which the stock code checks them."""
+
+    def targets(self, guard: Responder) -> list[Target]:
+        """Return the doors to guard."""
+
+    def to_array(self, x: Any) -> Any:
+        """Convert as the unguarded framework does, errors included."""
+
+
+def loaded() -> Iterator[Framework]:
+    """Yield the frameworks that this program has imported."""
+    for module in REGISTRY:
+        if module in sys.modules:
+            yield load(module)
+
+
+def load(module: str) -> Framework:
+    """Return our side of the framework `module`, which is imported already."""
+    framework: Framework = importlib.import_module(REGISTRY[module]).FRAMEWORK
+    return framework
+
+
+def of(x: object) -> Framework | None:
+    """Return the framework whose tensor `x` is, or None."""
+    return next((f for f in loaded() if f.is_tensor(x)), None)
