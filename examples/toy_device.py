@@ -47,28 +47,43 @@ def _copy_from(source: torch.Tensor, target: torch.Tensor, non_blocking: bool = 
     if source.device.type != target.device.type:
         nbytes = source.numel() * source.element_size()
         transfers.append((str(source.device), str(target.device), nbytes))
-    from_host = _host(source) if source.device.type == "toy" else source
-    to_host = _host(target) if target.device.type == "toy" else target
-    to_host.copy_(from_host)
+    _see_through(target).copy_(_see_through(source))
     return target
 
 
-def _lift(operator: Any) -> Any:
-    """Let an operator that keeps to one tensor run on the host values."""
+def _see_through(x: torch.Tensor) -> torch.Tensor:
+    """Return the host tensor behind `x`, with the lazy bits that `x` has: the border crossing must heed them."""
+    if x.device.type != "toy":
+        return x
+    host = _host(x)
+    host = torch._conj(host) if x.is_conj() else host
+    return torch._neg_view(host) if x.is_neg() else host
 
-    def run(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        kwargs.pop("device", None)
-        return _wrap(operator(_host(x), *args, **kwargs))
+
+def _compute(operator: Any) -> Any:
+    """Let an operator run on the host values."""
+
+    def run(*args: Any, **kwargs: Any) -> torch.Tensor:
+        hosts = [_see_through(a) if isinstance(a, torch.Tensor) else a for a in args]
+        return _wrap(operator(*hosts, **kwargs).resolve_conj().resolve_neg())
 
     return run
 
 
-for _name, _operator in {
-    "aten::detach": torch.ops.aten.detach,
-    "aten::alias": torch.ops.aten.alias,
-    "aten::clone": torch.ops.aten.clone,
-    "aten::view": torch.ops.aten.view,
-    "aten::mul.Tensor": torch.ops.aten.mul,
-    "aten::sum": torch.ops.aten.sum,
-}.items():
-    torch.library.impl(_name, "privateuseone")(_lift(_operator))
+def _view(operator: Any) -> Any:
+    """Let an operator make a view, which keeps the lazy bits."""
+
+    def run(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        view = _wrap(operator(_host(x), *args, **kwargs))
+        torch._C._set_conj(view, x.is_conj())
+        torch._C._set_neg(view, x.is_neg())
+        return view
+
+    return run
+
+
+for _name in ("clone", "mul.Tensor", "sum"):
+    _packet = getattr(torch.ops.aten, _name.partition(".")[0])
+    torch.library.impl(f"aten::{_name}", "privateuseone")(_compute(_packet))
+for _name in ("detach", "alias", "view"):
+    torch.library.impl(f"aten::{_name}", "privateuseone")(_view(getattr(torch.ops.aten, _name)))

@@ -43,7 +43,9 @@ class Diagnosis:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def make_diagnosis(plan: Plan, subject: Subject, stock_order: Sequence[str], name: str | None = None) -> Diagnosis:
+def make_diagnosis(
+    plan: Plan, subject: Subject, stock_order: Sequence[str], name: str | None = None
+) -> Diagnosis:
     """Put a plan into words: `name` is the user's expression for the tensor, where it is known."""
     ranks = {kind: rank for rank, kind in enumerate(stock_order)}
     return Diagnosis(

@@ -47,7 +47,9 @@ class ConversionError(Exception, metaclass=_ByRecipe):
     kind: ClassVar[Kind | None] = None
     ag_pass_through = True  # AutoGraph would turn an unknown class into StagingError
 
-    def __init__(self, message: str = "", diagnosis: Diagnosis | None = None, site: Site | None = None) -> None:
+    def __init__(
+        self, message: str = "", diagnosis: Diagnosis | None = None, site: Site | None = None
+    ) -> None:
         # Not super(): the framework's own class may ask for other arguments.
         Exception.__init__(self, message)
         self.message = message

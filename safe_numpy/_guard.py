@@ -58,12 +58,17 @@ class Guard:
             plan = examine(self.framework, x, door)
             if not plan.problems:
                 return error
-            if mode is Mode.PERMISSIVE and not plan.refused:
+            if mode is not Mode.PERMISSIVE or plan.refused:
+                return self._explain(error, x, door, caller, plan)
+            try:
                 return self._convert(x, door, caller, plan)
-            return self._explain(error, x, door, caller, plan)
-        except ConversionWarning as warning:  # the user's filters make errors of our warnings
-            warning.__cause__ = error
-            return warning
+            except ConversionWarning as warning:  # the user's filters make errors of our warnings
+                warning.__cause__ = error
+                return warning
+            except Exception as failure:
+                explained = self._explain(error, x, door, caller, replace(plan, refused=True))
+                explained.add_note(_wording.note_failed_conversion(failure))
+                return explained
         except Exception as own:
             error.add_note(_wording.note_own_failure(own))
             return error
@@ -71,7 +76,9 @@ class Guard:
             _inside.busy = False
 
     def convert_ahead(self, x: Any, door: Door, plan: Plan) -> Any:
-        """Convert `x` by a plan that is known to fit, without asking the stock code first; called as `respond` is.
+        """Convert `x` by a plan that is known to fit, without asking the stock code first.
+
+        Called by a helper of the guarded function: the caller is three frames up.
 
         Returns NotImplemented where that is not this guard's business now.
         """
@@ -79,11 +86,17 @@ class Guard:
             return NotImplemented
         _inside.busy = True
         try:
-            return self._convert(x, door, sys._getframe(2), plan)
+            return self._convert(x, door, sys._getframe(3), plan)
+        except ConversionWarning:
+            raise
+        except Exception:
+            return NotImplemented  # the stock code is asked, and its error answered, as if nobody had looked ahead
         finally:
             _inside.busy = False
 
-    def _explain(self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan) -> ConversionError:
+    def _explain(
+        self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan
+    ) -> ConversionError:
         framework = self.framework
         with framework.undisturbed():
             # A capsule may stay on its device; the array that the reader is after may not.
@@ -130,7 +143,9 @@ def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
             return plan
         facts = {"needed": _wording.format_bytes(needed), "limit": _wording.format_bytes(limit)}
         sparse = any(p.kind is Kind.LAYOUT for p in plan.problems)
-        too_large = Problem(Kind.LAYOUT if sparse else plan.problems[-1].kind, "too_large", facts, refused=True)
+        too_large = Problem(
+            Kind.LAYOUT if sparse else plan.problems[-1].kind, "too_large", facts, refused=True
+        )
         return replace(plan, problems=(*plan.problems, too_large), refused=True)
 
 

@@ -151,7 +151,9 @@ def _hear_variable(raw: str | None) -> None:
     else:
         _speakers.current = Mode.EXPLAIN
         warnings.warn(
-            f"{VARIABLE}={raw!r} is no mode; 'explain' is used. Valid: {_valid_words()}", UserWarning, stacklevel=3
+            f"{VARIABLE}={raw!r} is no mode; 'explain' is used. Valid: {_valid_words()}",
+            UserWarning,
+            stacklevel=3,
         )
 
 

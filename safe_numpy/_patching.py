@@ -104,7 +104,9 @@ def when_imported(module: str, action: Callable[[ModuleType], None]) -> None:
             action(imported)
         except Exception as error:
             warnings.warn(
-                f"safe_numpy does not guard {module}: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2
+                f"safe_numpy does not guard {module}: {type(error).__name__}: {error}",
+                RuntimeWarning,
+                stacklevel=2,
             )
 
     wrapt.register_post_import_hook(run, module)

@@ -124,7 +124,7 @@ def make_plan(steps: Sequence[Step], x: Any, door: Door, start: str = "{x}") -> 
         problems=tuple(problems),
         array=(source if ended else source + ".numpy()") if curable else None,
         tensor=source if curable and not ended else None,
-        refused=refused or not curable,
+        refused=refused or not curable or (ended and door is Door.DLPACK),
         copies=copies,
         itemsize=itemsize,
     )

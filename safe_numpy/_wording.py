@@ -215,7 +215,9 @@ def _sharing(diagnosis: Diagnosis) -> str:
 
 def fill(template: str, problem: Problem, diagnosis: Diagnosis) -> str:
     """Put the facts into a sentence."""
-    return template.format_map({"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **problem.facts})
+    return template.format_map(
+        {"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **problem.facts}
+    )
 
 
 def warn_converted(diagnosis: Diagnosis) -> str:
@@ -268,6 +270,11 @@ def note_own_failure(error: Exception) -> str:
     return f"safe_numpy could not explain this ({type(error).__name__}: {error})"
 
 
+def note_failed_conversion(error: Exception) -> str:
+    """Return the line that is added when permissive mode tried, and the conversion itself failed."""
+    return f"safe_numpy tried to convert it: {type(error).__name__}: {error}"
+
+
 def describe_site(site: Site) -> str:
     """Return ``file.py:57  the source of that line``."""
     source = linecache.getline(site.filename, site.lineno).strip()
@@ -286,4 +293,3 @@ def format_bytes(n: int) -> str:
 
 def _one_decimal(size: float) -> str:
     return f"{int(size * 10) / 10:g}"
-

@@ -10,6 +10,7 @@ Measured on torch 2.13; texts and threads in the project's catalogue. Order is t
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +58,9 @@ def is_masked(x: Tensor) -> bool:
 def is_dtensor(x: Tensor) -> bool:
     """Tell whether `x` is a DTensor."""
     return isinstance(
-        x, _loaded_class("torch.distributed.tensor", "DTensor") or _loaded_class("torch.distributed._tensor", "DTensor")
+        x,
+        _loaded_class("torch.distributed.tensor", "DTensor")
+        or _loaded_class("torch.distributed._tensor", "DTensor"),
     )
 
 
@@ -97,11 +100,20 @@ def _see_numpy(x: Tensor, door: Door) -> Facts | None:
         import numpy
     except ImportError:
         return {"state": "NumPy is not installed here"}
-    return {"state": f"NumPy {numpy.__version__} is installed, and torch {torch.__version__} was not built for it"}
+    return {
+        "state": f"NumPy {numpy.__version__} is installed, and torch {torch.__version__} was not built for it"
+    }
 
 
 def is_numpy_usable() -> bool:
-    """Tell whether this torch found a NumPy that it was built for."""
+    """Tell whether this torch found a NumPy that it was built for; torch itself decides that once."""
+    if _functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
+        return True  # the probe would meet the transform or the mode: ask another time
+    return _try_probe()
+
+
+@functools.cache
+def _try_probe() -> bool:
     try:
         torch._C.TensorBase.numpy(_probe)
     except RuntimeError:
@@ -146,16 +158,18 @@ def _see_vmap(x: Tensor, door: Door) -> Facts | None:
     return NO_FACTS if any(_functorch.is_batchedtensor(level) for level in _levels(x)) else None
 
 
-def _see_differentiated(x: Tensor, door: Door) -> Facts | None:
-    """Inside torch.func.grad or jvp: wrapped tensors, and plain ones too, since ``numpy()`` dispatches there."""
-    levels = _levels(x)
-    if any(_functorch.is_batchedtensor(level) for level in levels) or torch._is_functional_tensor(x):
-        return None
-    if any(_functorch.is_gradtrackingtensor(level) for level in levels):
-        return NO_FACTS
+def _is_differentiated(x: Tensor) -> bool:
+    """Tell whether torch.func.grad or jvp has hold of `x`: plain tensors too, since ``numpy()`` dispatches there."""
+    if any(_functorch.is_gradtrackingtensor(level) for level in _levels(x)):
+        return True
     top = _functorch.peek_interpreter_stack()
-    kinds = (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
-    return NO_FACTS if top is not None and top.key() in kinds else None
+    return top is not None and top.key() in (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
+
+
+def _see_differentiated(x: Tensor, door: Door) -> Facts | None:
+    if not _is_differentiated(x) or _see_vmap(x, door) is not None or torch._is_functional_tensor(x):
+        return None
+    return NO_FACTS
 
 
 def _see_functionalized(x: Tensor, door: Door) -> Facts | None:
@@ -171,7 +185,7 @@ def _see_capture(x: Tensor, door: Door) -> Facts | None:
 def _see_grad(x: Tensor, door: Door) -> Facts | None:
     if not x.requires_grad or (door is not Door.DLPACK and not torch.is_grad_enabled()):
         return None
-    if _see_differentiated(x, door) is not None:
+    if _is_differentiated(x):
         return None  # that transform tracks it, and detach() would not help
     node = x.grad_fn
     return {"origin": "a leaf that requires grad" if node is None else node.name()}
@@ -234,6 +248,8 @@ def _see_low_precision(x: Tensor, door: Door) -> Facts | None:
     dtype = x.dtype
     if dtype in NUMPY_DTYPES or not dtype.is_floating_point or _is_packed(dtype):
         return None
+    if door is Door.DLPACK and x.layout is torch.strided:
+        return None  # a capsule carries it; only to_dense() lacks it
     return {"dtype": dtype_name(dtype)}
 
 
@@ -308,7 +324,7 @@ STEPS: tuple[Step, ...] = (
     Step(Kind.QUANTIZED, "quantized", _see_quantized, "{x}.dequantize()", EVERY_DOOR, itemsize=4),
     # an mkldnn tensor has no casts: dense first
     Step(Kind.LAYOUT, "layout", _see_mkldnn, "{x}.to_dense()", EVERY_DOOR),
-    Step(Kind.DTYPE, "float", _see_low_precision, "{x}.float()", _ARRAY_DOORS, _ARRAY_DOORS, itemsize=4),
+    Step(Kind.DTYPE, "float", _see_low_precision, "{x}.float()", _ARRAY_DOORS, itemsize=4),
     Step(
         Kind.DTYPE, "complex", _see_complex_half, "{x}.to(torch.complex64)", _ARRAY_DOORS, _ARRAY_DOORS, itemsize=8
     ),

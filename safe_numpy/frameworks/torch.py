@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -25,7 +26,7 @@ class Torch:
     """What the guard knows of PyTorch."""
 
     name = "torch"
-    array_code = Tensor.__array__.__code__
+    array_code = inspect.unwrap(Tensor.__array__).__code__
 
     def is_tensor(self, x: object) -> bool:
         """Tell whether `x` is a torch tensor."""
@@ -67,9 +68,10 @@ class Torch:
         return table.STOCK_ORDER.get(door, table.STOCK_ORDER[Door.NUMPY])
 
     def targets(self, guard: Responder) -> list[Target]:
-        """Return the doors to guard: `Tensor.__array__` is guarded too, since it calls ``self.numpy()``."""
+        """Return the doors to guard."""
         return [
             Target(Tensor, "numpy", lambda stock: _guard_numpy(stock, guard)),
+            Target(Tensor, "__array__", lambda stock: _guard_array(stock, guard)),
             Target(Tensor, "__dlpack__", lambda stock: _guard_dlpack(stock, guard)),
         ]
 
@@ -158,6 +160,25 @@ def _convert_ahead(x: Tensor, guard: Responder) -> Any:
 def _plan_detach() -> Plan:
     with torch.enable_grad():
         return make_plan(table.STEPS, torch.empty(1, requires_grad=True), Door.NUMPY)
+
+
+def _guard_array(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
+    # Stock calls self.numpy(), which is guarded: what arrives here is a subclass's __torch_function__ that refuses.
+    @functools.wraps(stock)
+    def __array__(self: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        try:
+            return stock(self, dtype, *args, **kwargs)
+        except Exception as error:
+            __tracebackhide__ = True
+            answer = guard.respond(error, self, Door.ARRAY)
+            if answer is error:
+                raise
+            if isinstance(answer, Exception):
+                del self
+                raise answer from answer.__cause__
+            return answer if dtype is None else answer.astype(dtype, copy=False)
+
+    return __array__
 
 
 def _guard_dlpack(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:

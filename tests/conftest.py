@@ -1,0 +1,39 @@
+"""What every test starts from: the guard on, in `explain`, nothing booked; and stock torch to compare with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+import safe_numpy
+from safe_numpy import _ledger, _modes
+
+WANTED = os.environ.get("SAFE_NUMPY_TEST_FRAMEWORKS", "torch").split(",")
+
+for _name in WANTED:
+    __import__(_name)  # a framework that should be here and is not fails the tests; it does not skip them
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave no trace from one test in the next."""
+    for variable in ("SAFE_NUMPY", "SAFE_NUMPY_MAX_BYTES"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(_modes, "_speakers", _modes._Speakers())
+    _ledger.LEDGER.clear()
+    safe_numpy.install()
+    yield
+    safe_numpy.install()
+    assert _modes._scope.get() is None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
