@@ -43,11 +43,8 @@ class Diagnosis:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def make_diagnosis(
-    plan: Plan, subject: Subject, stock_order: Sequence[str], name: str | None = None
-) -> Diagnosis:
+def make_diagnosis(plan: Plan, subject: Subject, stock_order: Sequence[str], name: str | None = None) -> Diagnosis:
     """Put a plan into words: `name` is the user's expression for the tensor, where it is known."""
-    ranks = {kind: rank for rank, kind in enumerate(stock_order)}
     return Diagnosis(
         problems=plan.problems,
         fix=plan.render(name or "x"),
@@ -57,5 +54,13 @@ def make_diagnosis(
         subject=subject,
         name=name or "x",
         named=name is not None,
-        headline=min(plan.problems, key=lambda p: ranks.get(p.kind, len(ranks)), default=None),
+        headline=find_headline(plan.problems, stock_order),
     )
+
+
+def find_headline(problems: Sequence[Problem], stock_order: Sequence[str]) -> Problem | None:
+    """Return the problem that the framework meets first: `stock_order` has the kinds as it checks them."""
+    if len(problems) <= 1:
+        return problems[0] if problems else None
+    ranks = {kind: rank for rank, kind in enumerate(stock_order)}
+    return min(problems, key=lambda p: ranks.get(p.kind, len(ranks)))

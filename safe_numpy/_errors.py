@@ -7,7 +7,7 @@ caught the stock error keep catching. The stock text stands first and whole in `
 from __future__ import annotations
 
 import copyreg
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from safe_numpy import _wording
@@ -48,19 +48,25 @@ class ConversionError(Exception, metaclass=_ByRecipe):
     ag_pass_through = True  # AutoGraph would turn an unknown class into StagingError
 
     def __init__(
-        self, message: str = "", diagnosis: Diagnosis | None = None, site: Site | None = None
+        self, message: str = "", diagnosis: Diagnosis | Callable[[], Diagnosis] | None = None, site: Site | None = None
     ) -> None:
         # Not super(): the framework's own class may ask for other arguments.
         Exception.__init__(self, message)
         self.message = message
-        self.diagnosis = diagnosis
         self.site = site
+        self._diagnosis = diagnosis
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """The facts; made when somebody asks, since most errors are caught and thrown away."""
+        if callable(self._diagnosis):
+            self._diagnosis = self._diagnosis()
+        return self._diagnosis
 
     def __str__(self) -> str:
-        # Rendered when somebody reads it: most errors are caught and thrown away.
-        if self.diagnosis is None:
-            return self.message
         try:
+            if self.diagnosis is None:
+                return self.message
             return f"{self.message}\n\n{_wording.explain(self.diagnosis, self.site)}"
         except Exception as error:
             return f"{self.message}\n{_wording.note_own_failure(error)}"
@@ -360,15 +366,17 @@ class NumpyError(ConversionError):
 CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
 
 
-@lru_cache(maxsize=256)
-def mix(ours: type[ConversionError], theirs: type[Exception]) -> type[ConversionError]:
+_mixed: dict[tuple[type, type], type[ConversionError]] = {}
+
+
+def mix(ours: type[ConversionError], theirs: type) -> type[ConversionError]:
     """Return the class that is both `ours` and `theirs`, and displays as `ours`."""
-    if issubclass(ours, theirs):
-        return ours
-    if issubclass(theirs, ours):
-        return theirs
-    namespace = {"__doc__": ours.__doc__, "__module__": ours.__module__, "__qualname__": ours.__qualname__}
-    return _ByRecipe(ours.__name__, (ours, theirs), namespace)
+    cls = _mixed.get((ours, theirs))
+    if cls is None:
+        names = {"__doc__": ours.__doc__, "__module__": ours.__module__, "__qualname__": ours.__qualname__}
+        cls = ours if issubclass(ours, theirs) else _ByRecipe(ours.__name__, (ours, theirs), names)  # type: ignore[assignment]
+        _mixed[ours, theirs] = cls
+    return cls
 
 
 def _reduce_class(cls: type) -> Any:
@@ -381,13 +389,17 @@ def _is_mixed(cls: type) -> bool:
     return len(cls.__bases__) == 2 and issubclass(cls.__bases__[0], ConversionError)
 
 
-copyreg.pickle(_ByRecipe, _reduce_class)  # type: ignore[arg-type]
+copyreg.pickle(_ByRecipe, _reduce_class)
 
 
-def make_error(original: Exception, diagnosis: Diagnosis, site: Site | None) -> ConversionError:
-    """Return `original`, explained: an instance of its class and of ours, with its text first and its attributes."""
-    ours = CLASSES[diagnosis.headline.kind] if diagnosis.headline else ConversionError
-    cls = mix(ours, type(original))
+def make_error(
+    original: Exception, kind: Kind, diagnosis: Callable[[], Diagnosis], site: Site | None
+) -> ConversionError:
+    """Return `original`, explained: an instance of its class and of ours, its text first, with its attributes.
+
+    `diagnosis` is called when somebody reads the error; it must not hold the tensor.
+    """
+    cls = mix(CLASSES[kind], type(original))
     error = cls.__new__(cls, str(original))
     ConversionError.__init__(error, str(original), diagnosis, site)
     for name, value in vars(original).items():

@@ -8,15 +8,16 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 from safe_numpy import _ledger, _memory, _wording
-from safe_numpy._callsite import find_user_frame, locate
-from safe_numpy._diagnosis import Diagnosis, make_diagnosis
+from safe_numpy._callsite import Site, find_user_frame, locate
+from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import ConversionError, ConversionWarning, make_error
-from safe_numpy._facts import Door, Kind, Problem
+from safe_numpy._facts import Door, Kind, Problem, Subject
 from safe_numpy._modes import Mode, get_mode
 from safe_numpy._steps import Plan
 from safe_numpy.frameworks import Framework
@@ -75,18 +76,17 @@ class Guard:
         finally:
             _inside.busy = False
 
-    def convert_ahead(self, x: Any, door: Door, plan: Plan) -> Any:
+    def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Convert `x` by a plan that is known to fit, without asking the stock code first.
 
-        Called by a helper of the guarded function: the caller is three frames up.
-
-        Returns NotImplemented where that is not this guard's business now.
+        Called by a helper of the guarded function: the caller is three frames up. Returns NotImplemented where that
+        is not this guard's business now.
         """
         if _inside.busy or not self.active or get_mode() is not Mode.PERMISSIVE:
             return NotImplemented
         _inside.busy = True
         try:
-            return self._convert(x, door, sys._getframe(3), plan)
+            return self._convert(x, Door.NUMPY, sys._getframe(3), plan)
         except ConversionWarning:
             raise
         except Exception:
@@ -94,27 +94,28 @@ class Guard:
         finally:
             _inside.busy = False
 
-    def _explain(
-        self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan
-    ) -> ConversionError:
+    def _explain(self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan) -> ConversionError:
         framework = self.framework
+        order = framework.order(door)
         with framework.undisturbed():
-            # A capsule may stay on its device; the array that the reader is after may not.
-            whole = framework.plan(x, Door.NUMPY) if door is Door.DLPACK else plan
-            shown = replace(whole, problems=plan.problems, refused=plan.refused)
-            diagnosis = make_diagnosis(shown, framework.describe(x), framework.order(door))
-        return make_error(error, diagnosis, locate(find_user_frame(caller)))
+            describe = framework.describe(x)
+            if door is Door.DLPACK:
+                # A capsule may stay on its device; the array that the reader is after may not.
+                whole = framework.plan(x, Door.NUMPY)
+                plan = replace(whole, problems=plan.problems, refused=plan.refused)
+        site = locate(find_user_frame(caller))
+        return explain_error(error, plan, describe, order, None, site)
 
     def _convert(self, x: Any, door: Door, caller: FrameType, plan: Plan) -> Any:
         """Return the array that `plan` makes of `x`; book it, and warn where `caller` is a new call site."""
         framework = self.framework
         run = plan.run_tensor if door is Door.DLPACK else plan.run
-        result = run(x, framework.names())
+        result = run(x, framework.names)
         frame = find_user_frame(caller)
         entry = _ledger.LEDGER.book(frame, plan, framework.result_nbytes(x, plan))
         if not entry.warned:
             with framework.undisturbed():
-                diagnosis = make_diagnosis(plan, framework.describe(x), ())
+                diagnosis = make_diagnosis(plan, framework.describe(x)(), ())
             _warn(_wording.warn_converted(diagnosis), entry, frame)
         return result
 
@@ -143,9 +144,7 @@ def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
             return plan
         facts = {"needed": _wording.format_bytes(needed), "limit": _wording.format_bytes(limit)}
         sparse = any(p.kind is Kind.LAYOUT for p in plan.problems)
-        too_large = Problem(
-            Kind.LAYOUT if sparse else plan.problems[-1].kind, "too_large", facts, refused=True
-        )
+        too_large = Problem(Kind.LAYOUT if sparse else plan.problems[-1].kind, "too_large", facts, refused=True)
         return replace(plan, problems=(*plan.problems, too_large), refused=True)
 
 
@@ -153,7 +152,7 @@ def diagnose_with(framework: Framework, x: Any, name: str | None = None) -> Diag
     """Look at a tensor of `framework`; see `safe_numpy.diagnose`."""
     plan = examine(framework, x)
     with framework.undisturbed():
-        return make_diagnosis(plan, framework.describe(x), framework.order(Door.NUMPY), name)
+        return make_diagnosis(plan, framework.describe(x)(), framework.order(Door.NUMPY), name)
 
 
 def convert_with(framework: Framework, x: Any, name: str) -> Any:
@@ -166,13 +165,28 @@ def convert_with(framework: Framework, x: Any, name: str) -> Any:
     was_busy, _inside.busy = _inside.busy, True
     try:
         if not plan.refused:
-            return plan.run(x, framework.names()) if plan.problems else framework.to_array(x)
+            return plan.run(x, framework.names) if plan.problems else framework.to_array(x)
         original = _find_stock_error(framework, x)
     finally:
         _inside.busy = was_busy
     with framework.undisturbed():
-        diagnosis = make_diagnosis(plan, framework.describe(x), framework.order(Door.NUMPY), name)
-    raise make_error(original, diagnosis, None)
+        describe = framework.describe(x)
+    raise explain_error(original, plan, describe, framework.order(Door.NUMPY), name, None)
+
+
+def explain_error(
+    original: Exception,
+    plan: Plan,
+    describe: Callable[[], Subject],
+    order: tuple[str, ...],
+    name: str | None,
+    site: Site | None,
+) -> ConversionError:
+    """Return `original`, explained; what takes time waits until somebody reads it."""
+    headline = find_headline(plan.problems, order)
+    if headline is None:
+        raise ValueError("a tensor without problems has no error to explain")
+    return make_error(original, headline.kind, lambda: make_diagnosis(plan, describe(), order, name), site)
 
 
 def _find_stock_error(framework: Framework, x: Any) -> Exception:

@@ -66,9 +66,7 @@ class Ledger:
             if other is None:
                 other = self._entries[None] = Entry(Site("other", 0, ""), (), "", warned=True)
             return other
-        entry = Entry(
-            locate(frame), tuple(p.kind for p in plan.problems), plan.render("x") or "", code=frame.f_code
-        )
+        entry = Entry(locate(frame), tuple(p.kind for p in plan.problems), plan.render("x") or "", code=frame.f_code)
         self._entries[key] = entry
         return entry
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 VARIABLE = "SAFE_NUMPY_MAX_BYTES"
 
-ALWAYS_FITS = 1 << 20
+ALWAYS_FITS = 64 << 20
 """bytes; below this nobody asks how much memory there is, which takes longer than the conversion"""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}

@@ -157,7 +157,7 @@ def _hear_variable(raw: str | None) -> None:
         )
 
 
-def _parse(mode: Mode | str) -> Mode:
+def _parse(mode: object) -> Mode:
     if isinstance(mode, Mode):
         return mode
     found = _WORDS.get(_clean(mode)) if isinstance(mode, str) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from enum import Enum
 from typing import Any
 
 from safe_numpy._facts import Door, Facts, Kind, Problem
@@ -17,6 +17,15 @@ from safe_numpy._facts import Door, Facts, Kind, Problem
 Sight = Callable[[Any, Door], Facts | None]
 
 EVERY_DOOR = frozenset(Door)
+
+
+class Scope(Enum):
+    """Which tensors a step can concern at all, so that the others are not asked."""
+
+    ANY = "any tensor"
+    SUBCLASS = "instances of subclasses"
+    TRANSFORM = "tensors inside a transform of functions"
+    SPECIAL = "tensors that are not plain dense ones in host memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Step:
     """the tensor inside, which the later steps look at"""
     parts: Callable[[Any], Mapping[str, tuple[str, Any]]] | None = None
     """tensors inside that need plans of their own: name in `source` -> (expression over ``{x}``, tensor)"""
+    scope: Scope = Scope.ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +81,21 @@ class Plan:
         """Return the array, by the code that `render` shows; `names` holds the modules that it mentions."""
         if self.array is None:
             raise ValueError("this plan has no conversion")
-        return _compile(self.array, tuple(names.items()))(x)
+        return _compile(self.array, names)(x)
 
     def run_tensor(self, x: Any, names: Mapping[str, Any]) -> Any:
         """Return the tensor to export, by the code in `tensor`."""
         if self.tensor is None:
             raise ValueError("this plan has no tensor")
-        return _compile(self.tensor, tuple(names.items()))(x)
+        return _compile(self.tensor, names)(x)
 
 
-def make_plan(steps: Sequence[Step], x: Any, door: Door, start: str = "{x}") -> Plan:
-    """Walk `steps` over `x`: every problem at this door, in order, and the expressions that cure them."""
+def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, start: str = "{x}") -> Plan:
+    """Walk the steps that concern `x`: every problem at this door, in order, and the expressions that cure them."""
     problems: list[Problem] = []
     source, ended, curable, refused, copies = start, False, True, False, False
     itemsize: int | None = None
-    for step in steps:
+    for step in find_steps(x):
         if door not in step.needed:
             continue
         facts = step.see(x, door)
@@ -102,7 +112,7 @@ def make_plan(steps: Sequence[Step], x: Any, door: Door, start: str = "{x}") -> 
         itemsize = step.itemsize or itemsize
         if step.parts is not None:
             inner = {
-                name: make_plan(steps, tensor, door, expression.format(x=source))
+                name: make_plan(find_steps, tensor, door, expression.format(x=source))
                 for name, (expression, tensor) in step.parts(x).items()
             }
             for plan in inner.values():
@@ -130,8 +140,12 @@ def make_plan(steps: Sequence[Step], x: Any, door: Door, start: str = "{x}") -> 
     )
 
 
-@lru_cache(maxsize=256)  # the distinct expressions are few: one per combination of causes
-def _compile(expression: str, names: tuple[tuple[str, Any], ...]) -> Callable[[Any], Any]:
-    code = compile("lambda x: " + expression.format(x="x"), "<safe_numpy fix>", "eval")
-    function: Callable[[Any], Any] = eval(code, dict(names))
+_compiled: dict[str, Callable[[Any], Any]] = {}  # few: one per combination of causes
+
+
+def _compile(expression: str, names: Mapping[str, Any]) -> Callable[[Any], Any]:
+    function = _compiled.get(expression)
+    if function is None:
+        code = compile("lambda x: " + expression.format(x="x"), "<safe_numpy fix>", "eval")
+        function = _compiled[expression] = eval(code, dict(names))
     return function

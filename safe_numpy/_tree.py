@@ -77,8 +77,7 @@ def _convert(x: Any, path: str, above: tuple[int, ...]) -> Any:
     inner = (*above, id(x))
     try:
         converted = [
-            _convert(child, path + place, inner)
-            for place, child in zip(node.places, node.children, strict=True)
+            _convert(child, path + place, inner) for place, child in zip(node.places, node.children, strict=True)
         ]
     except RecursionError:
         raise ValueError(_wording.too_deep(path.partition("[")[0])) from None
@@ -95,9 +94,7 @@ def _open(x: Any) -> _Node | None:
     """Open one level of a container; None if `x` is none that we look into."""
     if dataclasses.is_dataclass(x) and not isinstance(x, Mapping):
         names = [f.name for f in dataclasses.fields(x) if hasattr(x, f.name)]
-        return _Node(
-            [f".{n}" for n in names], [getattr(x, n) for n in names], lambda new: _with_fields(x, names, new)
-        )
+        return _Node([f".{n}" for n in names], [getattr(x, n) for n in names], lambda new: _with_fields(x, names, new))
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         # not type(x)(*new): torch's PackedSequence, for one, wants tensors there
         return _Node([f".{n}" for n in x._fields], list(x), lambda new: tuple.__new__(type(x), new))

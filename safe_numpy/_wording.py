@@ -121,6 +121,11 @@ SENTENCES: dict[str, Sentence] = {
         "its layout is {layout}; NumPy has dense arrays only",
         done="made dense, from {layout}",
     ),
+    "float8_layout": Sentence(
+        "its layout is {layout}; NumPy has dense arrays only",
+        done="made dense, from {layout}",
+        instead="to_dense() comes after float(): it is not implemented for {dtype}",
+    ),
     "conj": Sentence(
         "its conjugation is still to be done (conjugate bit)",
         done="conjugated",
@@ -215,9 +220,7 @@ def _sharing(diagnosis: Diagnosis) -> str:
 
 def fill(template: str, problem: Problem, diagnosis: Diagnosis) -> str:
     """Put the facts into a sentence."""
-    return template.format_map(
-        {"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **problem.facts}
-    )
+    return template.format_map({"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **problem.facts})
 
 
 def warn_converted(diagnosis: Diagnosis) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import CodeType
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ class Responder(Protocol):
     def respond(self, error: Exception, x: Any, door: Door) -> Any:
         """Return the array (at the DLPack door, the tensor to export), or the exception to raise."""
 
-    def convert_ahead(self, x: Any, door: Door, plan: Plan) -> Any:
+    def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Return the array without asking the stock code first, or NotImplemented."""
 
 
@@ -43,11 +43,12 @@ class Framework(Protocol):
     def plan(self, x: Any, door: Door) -> Plan:
         """Say what stops `x` at `door`, and what cures it."""
 
+    @property
     def names(self) -> Mapping[str, Any]:
-        """Return the modules that the fixes mention, by the name that they mention them by."""
+        """The modules that the fixes mention, by the name that they mention them by."""
 
-    def describe(self, x: Any) -> Subject:
-        """Say what `x` is; holds no reference to it."""
+    def describe(self, x: Any) -> Callable[[], Subject]:
+        """Return what will say what `x` is, in words; it holds no reference to `x`."""
 
     def result_nbytes(self, x: Any, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes."""

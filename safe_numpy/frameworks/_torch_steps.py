@@ -11,15 +11,16 @@ Measured on torch 2.13; texts and threads in the project's catalogue. Order is t
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from safe_numpy._facts import NO_FACTS, Door, Facts, Kind
-from safe_numpy._steps import EVERY_DOOR, Step
+from safe_numpy._steps import EVERY_DOOR, Scope, Step
 
 _functorch: Any = torch._C._functorch
 
@@ -59,8 +60,7 @@ def is_dtensor(x: Tensor) -> bool:
     """Tell whether `x` is a DTensor."""
     return isinstance(
         x,
-        _loaded_class("torch.distributed.tensor", "DTensor")
-        or _loaded_class("torch.distributed._tensor", "DTensor"),
+        _loaded_class("torch.distributed.tensor", "DTensor") or _loaded_class("torch.distributed._tensor", "DTensor"),
     )
 
 
@@ -71,7 +71,7 @@ def is_async(x: Tensor) -> bool:
 
 def is_uninitialized(x: Tensor) -> bool:
     """Tell whether `x` is a parameter of a lazy module that has not run yet."""
-    return isinstance(x, torch.nn.parameter.UninitializedTensorMixin)
+    return isinstance(x, (torch.nn.UninitializedParameter, torch.nn.UninitializedBuffer))
 
 
 def converts_itself(x: Tensor) -> bool:
@@ -81,7 +81,7 @@ def converts_itself(x: Tensor) -> bool:
 
 def has_python_dispatch(x: Tensor) -> bool:
     """Tell whether operations on `x` run a ``__torch_dispatch__``: stock ``numpy()`` refuses those."""
-    return bool(torch._C._dispatch_keys(x).has(torch._C.DispatchKey.Python))
+    return torch._C._dispatch_keys(x).has(torch._C.DispatchKey.Python)
 
 
 def _levels(x: Tensor) -> list[Tensor]:
@@ -100,9 +100,7 @@ def _see_numpy(x: Tensor, door: Door) -> Facts | None:
         import numpy
     except ImportError:
         return {"state": "NumPy is not installed here"}
-    return {
-        "state": f"NumPy {numpy.__version__} is installed, and torch {torch.__version__} was not built for it"
-    }
+    return {"state": f"NumPy {numpy.__version__} is installed, and torch {torch.__version__} was not built for it"}
 
 
 def is_numpy_usable() -> bool:
@@ -134,24 +132,25 @@ def _see_uninitialized(x: Tensor, door: Door) -> Facts | None:
 
 
 def _see_freed(x: Tensor, door: Door) -> Facts | None:
-    if (
-        x.layout is not torch.strided
-        or x.device.type not in _HOST_STORAGE
-        or x.is_nested
-        or has_python_dispatch(x)
+    if x.layout is not torch.strided or x.device.type not in _HOST_STORAGE or x.is_nested or is_uninitialized(x):
+        return None
+    if _has_no_storage(x) or x.numel() == 0:
+        return None
+    last = x.numel() - 1 if x.is_contiguous() else sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
+    needed = (x.storage_offset() + last + 1) * x.element_size()
+    held = x.untyped_storage().nbytes()
+    return None if held >= needed else {"held": str(held), "needed": str(needed)}
+
+
+def _has_no_storage(x: Tensor) -> bool:
+    """Tell whether `x` is of a kind that never has a storage of its own size."""
+    return torch._C._dispatch_keys(x).raw_repr() != DENSE_ON_HOST and (
+        has_python_dispatch(x)
         or _functorch.is_functorch_wrapped_tensor(x)
         or torch._is_functional_tensor(x)
         or x._is_zerotensor()
-        or is_uninitialized(x)
-        or x.numel() == 0
-    ):
-        return None
-    last = x.storage_offset() + sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
-    needed = (last + 1) * x.element_size()
-    held = x.untyped_storage().nbytes()
-    if x.is_quantized and x.dtype in (torch.quint4x2, torch.quint2x4):
-        return None  # several elements share a byte
-    return None if held >= needed else {"held": str(held), "needed": str(needed)}
+        or x.dtype in (torch.quint4x2, torch.quint2x4)  # several elements share a byte
+    )
 
 
 def _see_vmap(x: Tensor, door: Door) -> Facts | None:
@@ -266,14 +265,27 @@ def _see_packed(x: Tensor, door: Door) -> Facts | None:
     return {"dtype": name, "as_dtype": as_dtype}
 
 
-def _see_layout(x: Tensor, door: Door) -> Facts | None:
+def _see_any_layout(x: Tensor) -> Facts | None:
     if x.is_nested or x.layout in (torch.strided, torch.jagged):
         return None
     return {"layout": dtype_name(x.layout).removeprefix("_")}  # type: ignore[arg-type]
 
 
 def _see_mkldnn(x: Tensor, door: Door) -> Facts | None:
-    return _see_layout(x, door) if x.is_mkldnn else None
+    return _see_any_layout(x) if x.is_mkldnn else None
+
+
+def _is_float8(dtype: torch.dtype) -> bool:
+    return dtype_name(dtype).startswith("float8")
+
+
+def _see_float8_layout(x: Tensor, door: Door) -> Facts | None:
+    facts = _see_any_layout(x) if _is_float8(x.dtype) else None
+    return facts and {**facts, "dtype": dtype_name(x.dtype)}
+
+
+def _see_layout(x: Tensor, door: Door) -> Facts | None:
+    return None if x.is_mkldnn or _is_float8(x.dtype) else _see_any_layout(x)
 
 
 def _see_conj(x: Tensor, door: Door) -> Facts | None:
@@ -299,55 +311,87 @@ def _masked_parts(x: Any) -> Mapping[str, tuple[str, Tensor]]:
 _NONE: frozenset[Door] = frozenset()
 _UNFORCED = EVERY_DOOR - _FORCED
 
+_SUB, _FUNC, _SPECIAL = Scope.SUBCLASS, Scope.TRANSFORM, Scope.SPECIAL
+
 STEPS: tuple[Step, ...] = (
     Step(Kind.NUMPY, "numpy", _see_numpy, None, _ARRAY_DOORS),
-    Step(Kind.NO_DATA, "meta", _see_meta, None, EVERY_DOOR),
-    Step(Kind.NO_DATA, "fake", _see_fake, None, EVERY_DOOR),
-    Step(Kind.NO_DATA, "uninitialized", _see_uninitialized, None, EVERY_DOOR),
+    Step(Kind.NO_DATA, "meta", _see_meta, None, EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.NO_DATA, "fake", _see_fake, None, EVERY_DOOR, scope=_SUB),
+    Step(Kind.NO_DATA, "uninitialized", _see_uninitialized, None, EVERY_DOOR, scope=_SUB),
     Step(Kind.NO_DATA, "freed", _see_freed, None, EVERY_DOOR),
-    Step(Kind.TRANSFORM, "vmap", _see_vmap, None, EVERY_DOOR),
-    Step(Kind.DEVICE, "capture", _see_capture, None, _ARRAY_DOORS, _ARRAY_DOORS),
-    Step(Kind.SHARDED, "sharded", _see_sharded, None, EVERY_DOOR),
-    Step(Kind.SUBCLASS, "unknown", _see_unknown, None, EVERY_DOOR),
+    Step(Kind.TRANSFORM, "vmap", _see_vmap, None, EVERY_DOOR, scope=_FUNC),
+    Step(Kind.DEVICE, "capture", _see_capture, None, _ARRAY_DOORS, _ARRAY_DOORS, scope=_SPECIAL),
+    Step(Kind.SHARDED, "sharded", _see_sharded, None, EVERY_DOOR, scope=_SUB),
+    Step(Kind.SUBCLASS, "unknown", _see_unknown, None, EVERY_DOOR, scope=_SUB),
     Step(Kind.GRAD, "grad", _see_grad, "{x}.detach()", _UNFORCED, copies=False),
     Step(
         Kind.SHARDED, "local", _see_local, "{x}.to_local()", EVERY_DOOR,
-        copies=False, reveal=lambda x: x._local_tensor,
+        copies=False, reveal=lambda x: x._local_tensor, scope=_SUB,
     ),
-    Step(Kind.SUBCLASS, "pending", _see_pending, "{x}.wait()", EVERY_DOOR, copies=False, reveal=lambda x: x.elem),
+    Step(
+        Kind.SUBCLASS, "pending", _see_pending, "{x}.wait()", EVERY_DOOR,
+        copies=False, reveal=lambda x: x.elem, scope=_SUB,
+    ),
     Step(
         # np.asarray drops a mask without a word
         Kind.MASKED, "masked", _see_masked, "np.ma.MaskedArray({data}, mask=~{mask})", EVERY_DOOR,
-        refused=frozenset({Door.ARRAY}), ends=True, copies=False, parts=_masked_parts,
+        refused=frozenset({Door.ARRAY}), ends=True, copies=False, parts=_masked_parts, scope=_SUB,
     ),
-    Step(Kind.DEVICE, "device", _see_device, "{x}.cpu()", _ARRAY_DOORS - _FORCED, _ARRAY_DOORS),
-    Step(Kind.QUANTIZED, "quantized", _see_quantized, "{x}.dequantize()", EVERY_DOOR, itemsize=4),
+    Step(Kind.DEVICE, "device", _see_device, "{x}.cpu()", _ARRAY_DOORS - _FORCED, _ARRAY_DOORS, scope=_SPECIAL),
+    Step(Kind.QUANTIZED, "quantized", _see_quantized, "{x}.dequantize()", EVERY_DOOR, itemsize=4, scope=_SPECIAL),
     # an mkldnn tensor has no casts: dense first
-    Step(Kind.LAYOUT, "layout", _see_mkldnn, "{x}.to_dense()", EVERY_DOOR),
+    Step(Kind.LAYOUT, "layout", _see_mkldnn, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
     Step(Kind.DTYPE, "float", _see_low_precision, "{x}.float()", _ARRAY_DOORS, itemsize=4),
     Step(
         Kind.DTYPE, "complex", _see_complex_half, "{x}.to(torch.complex64)", _ARRAY_DOORS, _ARRAY_DOORS, itemsize=8
     ),
     Step(Kind.DTYPE, "packed", _see_packed, "{x}.view(torch.{as_dtype})", EVERY_DOOR, copies=False),
+    Step(Kind.LAYOUT, "float8_layout", _see_float8_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.LAYOUT, "layout", _see_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.CONJ, "conj", _see_conj, "{x}.resolve_conj()", _UNFORCED, scope=_SPECIAL),
+    Step(Kind.NEG, "neg", _see_neg, "{x}.resolve_neg()", _UNFORCED, scope=_SPECIAL),
     Step(
-        Kind.LAYOUT, "layout", lambda x, door: None if x.is_mkldnn else _see_layout(x, door), "{x}.to_dense()",
-        EVERY_DOOR,
+        Kind.NESTED, "nested", _see_nested, "np.fromiter((row.numpy() for row in {x}.unbind()), dtype=object)",
+        EVERY_DOOR, ends=True, copies=False, scope=_SPECIAL,
     ),
-    Step(Kind.CONJ, "conj", _see_conj, "{x}.resolve_conj()", _UNFORCED),
-    Step(Kind.NEG, "neg", _see_neg, "{x}.resolve_neg()", _UNFORCED),
-    Step(Kind.NESTED, "nested", _see_nested,
-         "np.fromiter((row.numpy() for row in {x}.unbind()), dtype=object)", EVERY_DOOR, ends=True, copies=False),
     Step(
         Kind.TRANSFORM, "func", _see_differentiated, "np.from_dlpack(torch.func.debug_unwrap({x}).data)", EVERY_DOOR,
-        ends=True, copies=False,
+        ends=True, copies=False, scope=_FUNC,
     ),
     # clone() brings the wrapper up to date with writes to its views
     Step(
         Kind.TRANSFORM, "functionalize", _see_functionalized, "torch.func.debug_unwrap({x}.clone())", EVERY_DOOR,
+        scope=_SPECIAL,
     ),
-    Step(Kind.ZERO, "zero", _see_zero, "{x}.numpy(force=True)", _UNFORCED, _ARRAY_DOORS, ends=True),
-    Step(Kind.ZERO, "zero", _see_zero, "{x}.clone()", _UNFORCED, frozenset({Door.DLPACK})),
+    Step(
+        Kind.ZERO, "zero", _see_zero, "{x}.numpy(force=True)", _UNFORCED, _ARRAY_DOORS, ends=True, scope=_SPECIAL
+    ),
+    Step(Kind.ZERO, "zero", _see_zero, "{x}.clone()", _UNFORCED, frozenset({Door.DLPACK}), scope=_SPECIAL),
 )  # fmt: skip
+
+PLAIN = frozenset({Tensor, torch.nn.Parameter})
+"""the classes that run no code of their own when an attribute is read"""
+
+DENSE_ON_HOST = torch._C._dispatch_keys(torch.empty(0)).raw_repr()
+"""dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys"""
+
+_BY_SCOPE = {
+    scopes: tuple(step for step in STEPS if step.scope in (Scope.ANY, *scopes))
+    for n in range(4)
+    for scopes in itertools.combinations((_SUB, _FUNC, _SPECIAL), n)
+}
+
+
+def find_steps(x: Tensor) -> Sequence[Step]:
+    """Return the steps that can concern `x`: a failure is often swallowed, so asking is to be quick."""
+    special = torch._C._dispatch_keys(x).raw_repr() != DENSE_ON_HOST
+    scopes: tuple[Scope, ...] = (_SPECIAL,) if special else ()
+    if _functorch.peek_interpreter_stack() is not None or (special and _functorch.is_functorch_wrapped_tensor(x)):
+        scopes = (_FUNC, *scopes)
+    if type(x) not in PLAIN:
+        scopes = (_SUB, *scopes)
+    return _BY_SCOPE[scopes]
+
 
 STOCK_ORDER: Mapping[Door, tuple[str, ...]] = {
     # tensor_to_numpy in torch/csrc/utils/tensor_numpy.cpp

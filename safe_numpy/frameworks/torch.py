@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from safe_numpy import frameworks
 from safe_numpy._facts import Door, Subject
@@ -39,25 +38,20 @@ class Torch:
 
     def plan(self, x: Tensor, door: Door) -> Plan:
         """Say what stops `x` at `door`, and what cures it."""
-        return make_plan(table.STEPS, x, door)
+        return make_plan(table.find_steps, x, door)
 
+    @functools.cached_property
     def names(self) -> Mapping[str, Any]:
-        """Return what the fixes mention: torch, and NumPy where there is one."""
+        """What the fixes mention: torch, and NumPy where there is one."""
         try:
             import numpy
         except ImportError:
             return {"torch": torch}
         return {"torch": torch, "np": numpy}
 
-    def describe(self, x: Tensor) -> Subject:
-        """Say what `x` is; holds no reference to it."""
-        return Subject(
-            type_name=type(x).__name__,
-            dtype=table.dtype_name(x.dtype),
-            shape=_shape(x),
-            device=str(x.device),
-            nbytes=_nbytes(x),
-        )
+    def describe(self, x: Tensor) -> Callable[[], Subject]:
+        """Return what will say what `x` is, in words; it holds no reference to `x`."""
+        return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, _nbytes(x))
 
     def result_nbytes(self, x: Tensor, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes of `x`."""
@@ -68,10 +62,9 @@ class Torch:
         return table.STOCK_ORDER.get(door, table.STOCK_ORDER[Door.NUMPY])
 
     def targets(self, guard: Responder) -> list[Target]:
-        """Return the doors to guard."""
+        """Return the doors to guard; ``Tensor.__array__`` calls ``self.numpy()``, and needs no guard of its own."""
         return [
             Target(Tensor, "numpy", lambda stock: _guard_numpy(stock, guard)),
-            Target(Tensor, "__array__", lambda stock: _guard_array(stock, guard)),
             Target(Tensor, "__dlpack__", lambda stock: _guard_dlpack(stock, guard)),
         ]
 
@@ -80,15 +73,22 @@ class Torch:
         return _stock_numpy(x) if not table.converts_itself(x) else x.numpy()
 
 
-def _shape(x: Tensor) -> str:
+def _put_into_words(
+    type_name: str, dtype: torch.dtype, shape: Sequence[object] | str, device: torch.device, nbytes: int
+) -> Subject:
+    words = shape if isinstance(shape, str) else f"[{', '.join(map(str, shape))}]"
+    return Subject(type_name, table.dtype_name(dtype), words, str(device), nbytes)
+
+
+def _shape(x: Tensor) -> Sequence[object] | str:
     if x.is_nested:
         return f"[{x.size(0)} rows]"
-    if table.is_uninitialized(x):
-        return "[?]"
-    return f"[{', '.join(map(str, x.shape))}]"
+    return "[?]" if table.is_uninitialized(x) else x.shape
 
 
 def _nbytes(x: Tensor) -> int:
+    if type(x) in table.PLAIN and x.layout is torch.strided and not x.is_meta:
+        return x.nbytes
     if x.is_meta or table.is_fake(x) or table.is_uninitialized(x):
         return 0
     if x.layout is torch.sparse_coo and not table.is_masked(x):
@@ -103,29 +103,25 @@ def _nbytes(x: Tensor) -> int:
 # The doors. They are plain functions, which measured 1.1 times the bare call where a proxy object measured 2.1, and
 # which `torch.Tensor.numpy is torch.Tensor.numpy`, pickling and Dynamo take for methods.
 
-_PLAIN = frozenset({Tensor, Parameter})
-"""the classes that run no code of their own when an attribute is read"""
-
-_DENSE_ON_HOST = torch._C._dispatch_keys(torch.empty(0)).raw_repr()
-"""dispatch keys of a tensor whose only possible problems are its gradient and its dtype"""
-
 _looks_ahead = False
 """Whether `numpy` looks at `requires_grad` before it calls the stock method, whose raised and caught error costs
 7 µs. On once a tensor was converted, off with the first call that finds conversions not wanted."""
 
 
 def _guard_numpy(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
+    plain = table.PLAIN
+
     def numpy(self: Any, *, force: bool = False) -> Any:
-        if force is not False and force is not True:
-            return stock(self, force=force)  # stock rejects it, in its own words
-        if _looks_ahead and type(self) in _PLAIN and self.requires_grad:
+        if _looks_ahead and type(self) in plain and self.requires_grad and force is False:
             answer = _convert_ahead(self, guard)
             if answer is not NotImplemented:
                 return answer
         try:
-            return stock(self, force=True) if force else stock(self)
+            return stock(self) if force is False else stock(self, force=force)
         except Exception as error:
             __tracebackhide__ = True
+            if type(force) is not bool:
+                raise  # stock rejects it, in its own words
             answer = guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
             if answer is error:
                 raise
@@ -147,10 +143,10 @@ def _look_ahead(on: bool) -> None:
 
 def _convert_ahead(x: Tensor, guard: Responder) -> Any:
     """Return the array of a dense host tensor that requires grad, without the stock error in between."""
-    dense = torch._C._dispatch_keys(x).raw_repr() == _DENSE_ON_HOST
-    if not (dense and x.dtype in table.NUMPY_DTYPES and torch.is_grad_enabled() and x.data_ptr()):
+    # Without data (freed storage) or inside no_grad, what stands in the way is not the gradient.
+    if torch._C._dispatch_keys(x).raw_repr() != table.DENSE_ON_HOST or not torch.is_grad_enabled() or not x.data_ptr():
         return NotImplemented
-    answer = guard.convert_ahead(x, Door.NUMPY, _plan_detach())
+    answer = guard.convert_ahead(x, _plan_detach())
     if answer is NotImplemented:
         _look_ahead(False)
     return answer
@@ -159,26 +155,7 @@ def _convert_ahead(x: Tensor, guard: Responder) -> Any:
 @functools.cache
 def _plan_detach() -> Plan:
     with torch.enable_grad():
-        return make_plan(table.STEPS, torch.empty(1, requires_grad=True), Door.NUMPY)
-
-
-def _guard_array(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
-    # Stock calls self.numpy(), which is guarded: what arrives here is a subclass's __torch_function__ that refuses.
-    @functools.wraps(stock)
-    def __array__(self: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-        try:
-            return stock(self, dtype, *args, **kwargs)
-        except Exception as error:
-            __tracebackhide__ = True
-            answer = guard.respond(error, self, Door.ARRAY)
-            if answer is error:
-                raise
-            if isinstance(answer, Exception):
-                del self
-                raise answer from answer.__cause__
-            return answer if dtype is None else answer.astype(dtype, copy=False)
-
-    return __array__
+        return make_plan(table.find_steps, torch.empty(1, requires_grad=True), Door.NUMPY)
 
 
 def _guard_dlpack(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
