@@ -1,34 +1,38 @@
 """Says why a tensor cannot become a NumPy array: every reason at once, with a fix that runs.
 
-``import safe_numpy`` at the top of a program is all there is to do. It imports no framework. See the README.
+``import safe_numpy`` at the top of a program is all there is to do. It imports no framework, and of itself no more
+than the patching needs: the public names below come when they are asked for. See the README.
 """
 
-from safe_numpy import _install
-from safe_numpy._diagnosis import Diagnosis
-from safe_numpy._errors import (
-    ConjError,
-    ConversionError,
-    ConversionWarning,
-    DeviceError,
-    DTypeError,
-    GradError,
-    LayoutError,
-    MaskedError,
-    NegError,
-    NestedError,
-    NoDataError,
-    NumpyError,
-    QuantizedError,
-    ShardedError,
-    SubclassError,
-    TransformError,
-    ZeroError,
-)
-from safe_numpy._install import install, is_installed, uninstall
-from safe_numpy._ledger import report
+from typing import TYPE_CHECKING, Any
+
+from safe_numpy._install import install, install_unless_off, is_installed, uninstall
 from safe_numpy._modes import Mode, get_mode, mode, set_mode
-from safe_numpy._tree import diagnose, to_numpy
 from safe_numpy._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from safe_numpy._diagnosis import Diagnosis
+    from safe_numpy._errors import (
+        ConjError,
+        ConversionError,
+        ConversionWarning,
+        DeviceError,
+        DTypeError,
+        GradError,
+        LayoutError,
+        MaskedError,
+        NegError,
+        NestedError,
+        NoDataError,
+        NumpyError,
+        QuantizedError,
+        ShardedError,
+        SubclassError,
+        TransformError,
+        ZeroError,
+    )
+    from safe_numpy._ledger import report
+    from safe_numpy._tree import diagnose, to_numpy
 
 __all__ = [
     "ConjError",
@@ -61,4 +65,21 @@ __all__ = [
     "uninstall",
 ]
 
-_install.install_unless_off()
+_HOMES = {"Diagnosis": "_diagnosis", "report": "_ledger", "diagnose": "_tree", "to_numpy": "_tree"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+    import importlib
+
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, '_errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+install_unless_off()

@@ -371,12 +371,12 @@ _mixed: dict[tuple[type, type], type[ConversionError]] = {}
 
 def mix(ours: type[ConversionError], theirs: type) -> type[ConversionError]:
     """Return the class that is both `ours` and `theirs`, and displays as `ours`."""
-    cls = _mixed.get((ours, theirs))
-    if cls is None:
-        names = {"__doc__": ours.__doc__, "__module__": ours.__module__, "__qualname__": ours.__qualname__}
-        cls = ours if issubclass(ours, theirs) else _ByRecipe(ours.__name__, (ours, theirs), names)  # type: ignore[assignment]
-        _mixed[ours, theirs] = cls
-    return cls
+    known = _mixed.get((ours, theirs))
+    if known is not None:
+        return known
+    names = {"__doc__": ours.__doc__, "__module__": ours.__module__, "__qualname__": ours.__qualname__}
+    cls: Any = ours if issubclass(ours, theirs) else _ByRecipe(ours.__name__, (ours, theirs), names)
+    return _mixed.setdefault((ours, theirs), cls)
 
 
 def _reduce_class(cls: type) -> Any:

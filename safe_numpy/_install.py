@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from types import ModuleType
 
-from safe_numpy import frameworks
-from safe_numpy._guard import Guard
+from typing import TYPE_CHECKING
+
 from safe_numpy._modes import Mode, get_mode, on_wake
 from safe_numpy._patching import PatchStack, when_imported
+from safe_numpy._registry import FRAMEWORKS
+
+if TYPE_CHECKING:
+    from safe_numpy._guard import Guard
 
 _lock = threading.RLock()
 _patches = PatchStack()
@@ -25,7 +30,7 @@ def install() -> None:
         if _installed:
             return
         _installed = True
-        for module in frameworks.REGISTRY:
+        for module in FRAMEWORKS:
             if module in _hooked:
                 _guard_if_loaded(module)
             else:
@@ -67,8 +72,12 @@ def _on_import(module: ModuleType) -> None:
 
 
 def _guard_if_loaded(module: str) -> None:
-    if module in _guards or module not in {f.name for f in frameworks.loaded()}:
+    if module in _guards or module not in sys.modules:
         return
+    # here: a program that never imports a framework need not wait for the machinery behind the guard
+    from safe_numpy import frameworks
+    from safe_numpy._guard import Guard
+
     framework = frameworks.load(module)
     guard = Guard(framework)
     _patches.apply(framework.targets(guard))

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import wrapt
 
 _MARK = "__safe_numpy_patch__"
-_INHERITED: Any = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One attribute to guard: `build` takes the stock callable and returns the guarded one."""
 
     owner: type
@@ -27,22 +24,20 @@ class Target:
     build: Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Applied:
+class _Applied(NamedTuple):
     """A patch in place, and how to take it off."""
 
     owner: type
     name: str
     guarded: Callable[..., Any]
     own: Any
-    """what stood in the class's own dictionary; `_INHERITED` if nothing did"""
-    inherited: Any
+    """what stood in the class's own dictionary; None if the attribute was inherited"""
 
     def undo(self) -> bool:
         """Put back what was there. Return False, and do nothing, if another patch lies on top."""
         if vars(self.owner).get(self.name) is not self.guarded:
             return False
-        if self.own is self.inherited:
+        if self.own is None:
             delattr(self.owner, self.name)
         else:
             setattr(self.owner, self.name, self.own)
@@ -71,9 +66,9 @@ class PatchStack:
         while (earlier := getattr(vars(owner).get(name), _MARK, None)) is not None:
             if not earlier.undo():
                 break
-        own = vars(owner).get(name, _INHERITED)
-        guarded = target.build(getattr(owner, name) if own is _INHERITED else own)
-        applied = _Applied(owner, name, guarded, own, _INHERITED)
+        own = vars(owner).get(name)
+        guarded = target.build(getattr(owner, name) if own is None else own)
+        applied = _Applied(owner, name, guarded, own)
         setattr(guarded, _MARK, applied)
         setattr(owner, name, guarded)
         self._applied.append(applied)

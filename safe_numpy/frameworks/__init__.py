@@ -11,10 +11,8 @@ from typing import Any, Protocol
 
 from safe_numpy._facts import Door, Subject
 from safe_numpy._patching import Target
+from safe_numpy._registry import FRAMEWORKS
 from safe_numpy._steps import Plan
-
-REGISTRY = {"torch": "safe_numpy.frameworks.torch"}
-"""module that a program imports -> our module for it"""
 
 
 class Responder(Protocol):
@@ -65,14 +63,14 @@ class Framework(Protocol):
 
 def loaded() -> Iterator[Framework]:
     """Yield the frameworks that this program has imported."""
-    for module in REGISTRY:
+    for module in FRAMEWORKS:
         if module in sys.modules:
             yield load(module)
 
 
 def load(module: str) -> Framework:
     """Return our side of the framework `module`, which is imported already."""
-    framework: Framework = importlib.import_module(REGISTRY[module]).FRAMEWORK
+    framework: Framework = importlib.import_module(FRAMEWORKS[module]).FRAMEWORK
     return framework
 
 

@@ -35,6 +35,9 @@ NUMPY_DTYPES = frozenset(
 )
 """the dtypes that NumPy has too (aten/src/ATen: aten_to_numpy_dtype)"""
 
+PLAIN = frozenset({Tensor, torch.nn.Parameter})
+"""the classes that run no code of their own when an attribute is read"""
+
 _HOST_STORAGE = frozenset({"cpu", "cuda", "xpu"})
 """device types whose storages tell their size; others (xla, a backend in Python) report 0"""
 
@@ -71,7 +74,7 @@ def is_async(x: Tensor) -> bool:
 
 def is_uninitialized(x: Tensor) -> bool:
     """Tell whether `x` is a parameter of a lazy module that has not run yet."""
-    return isinstance(x, (torch.nn.UninitializedParameter, torch.nn.UninitializedBuffer))
+    return type(x) not in PLAIN and isinstance(x, (torch.nn.UninitializedParameter, torch.nn.UninitializedBuffer))
 
 
 def converts_itself(x: Tensor) -> bool:
@@ -368,9 +371,6 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(Kind.ZERO, "zero", _see_zero, "{x}.clone()", _UNFORCED, frozenset({Door.DLPACK}), scope=_SPECIAL),
 )  # fmt: skip
-
-PLAIN = frozenset({Tensor, torch.nn.Parameter})
-"""the classes that run no code of their own when an attribute is read"""
 
 DENSE_ON_HOST = torch._C._dispatch_keys(torch.empty(0)).raw_repr()
 """dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys"""

@@ -1,0 +1,4 @@
+"""Which frameworks are guarded, by name. A new one is one row here and one file in `frameworks`."""
+
+FRAMEWORKS = {"torch": "safe_numpy.frameworks.torch"}
+"""module that a program imports -> our module for it"""
