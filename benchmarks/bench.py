@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import time
-import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -37,18 +36,22 @@ def time_calls(call: Call, number: int) -> float:
     return (time.perf_counter_ns() - start) / number
 
 
-def compare(ours: Call, theirs: Call, number: int, rounds: int) -> dict[str, float]:
-    """Time two calls in turns; return the medians and the median of the rounds' ratios."""
-    pairs = []
-    for i in range(rounds):
-        first, second = (ours, theirs) if i % 2 else (theirs, ours)
-        a, b = time_calls(first, number), time_calls(second, number)
-        pairs.append((a, b) if i % 2 else (b, a))
+def summarize(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """Return the medians, and the median of the rounds' ratios."""
     return {
         "ours_ns": statistics.median(a for a, _ in pairs),
         "stock_ns": statistics.median(b for _, b in pairs),
         "ratio": statistics.median(a / b for a, b in pairs),
     }
+
+
+def compare(ours: Call, theirs: Call, number: int, rounds: int) -> dict[str, float]:
+    """Time two calls in turns, each as often first as second."""
+    pairs = []
+    for i in range(rounds):
+        times = {call: time_calls(call, number) for call in ((ours, theirs) if i % 2 else (theirs, ours))}
+        pairs.append((times[ours], times[theirs]))
+    return summarize(pairs)
 
 
 def swallow(call: Call) -> Call:
@@ -62,107 +65,70 @@ def swallow(call: Call) -> Call:
 
 
 def measure_import(statement: str, rounds: int) -> float:
-    """Return the median milliseconds that an import takes in a fresh interpreter."""
+    """Return the median nanoseconds that an import takes in a fresh interpreter."""
     times = []
     for _ in range(rounds):
         log = subprocess.run(
             [sys.executable, "-X", "importtime", "-c", statement], capture_output=True, text=True, check=True
         ).stderr
-        times.append(int(log.splitlines()[-1].split("|")[1]) / 1000)
+        times.append(int(log.splitlines()[-1].split("|")[1]) * 1000)
     return statistics.median(times)
 
 
-def measure_peak(convert: Callable[[torch.Tensor], Any], source: torch.Tensor) -> int:
-    """Return the most bytes of host memory that a conversion held at once, by torch's own profiler."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
-        result = convert(source)
-    held = peak = 0
-    for event in run.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            peak = max(peak, held)
-    assert result is not None
-    return peak
-
-
-def table(rounds: int) -> list[dict[str, Any]]:
-    numpy = torch._C.TensorBase.numpy
-    plain, grad = torch.ones(8), torch.ones(8, requires_grad=True)
-    large = torch.ones(4 << 20, requires_grad=True)  # 16 MiB
-    large_bf16 = torch.ones(4 << 20, dtype=torch.bfloat16, requires_grad=True)
-
-    def stock(call: Call) -> Call:
-        """Have a call meet stock torch: the guard is taken out around the round, not around each call."""
-        return call
-
-    rows = [
-        ("A/A: stock against stock", lambda: numpy(plain), lambda: numpy(plain), 20000, None),
-    ]
-    out = [dict(row=name, limit=limit, **compare(a, b, n, rounds)) for name, a, b, n, limit in rows]
-
-    def guarded_against_stock(name: str, call: Call, number: int, limit: float | None, mode: str = "explain") -> None:
-        pairs = []
-        for i in range(rounds):
-            sides = {}
-            for guarded in (bool(i % 2), not i % 2):
-                (safe_numpy.install if guarded else safe_numpy.uninstall)()
-                safe_numpy.set_mode(mode)
+def compare_with_stock(call: Call, number: int, rounds: int, mode: str = "explain") -> dict[str, float]:
+    """Time one call with the guard in place and with it taken out, in turns."""
+    pairs = []
+    for i in range(rounds):
+        sides = {}
+        for guarded in (bool(i % 2), not i % 2):
+            (safe_numpy.install if guarded else safe_numpy.uninstall)()
+            with safe_numpy.mode(mode):
+                call()
                 sides[guarded] = time_calls(call, number)
-            pairs.append((sides[True], sides[False]))
-        safe_numpy.install()
-        safe_numpy.set_mode("explain")
-        out.append(
-            {
-                "row": name,
-                "limit": limit,
-                "ours_ns": statistics.median(a for a, _ in pairs),
-                "stock_ns": statistics.median(b for _, b in pairs),
-                "ratio": statistics.median(a / b for a, b in pairs),
-            }
-        )
+        pairs.append((sides[True], sides[False]))
+    safe_numpy.install()
+    return summarize(pairs)
 
-    guarded_against_stock("A/A: the harness itself, stock np.ones", lambda: np.ones(8), 20000, None)
-    guarded_against_stock("x.numpy(), 8 elements", lambda: plain.numpy(), 20000, 1.15)
-    guarded_against_stock("x.numpy(), 8 elements, permissive", lambda: plain.numpy(), 20000, None, "permissive")
-    guarded_against_stock("np.asarray(x), 8 elements", lambda: np.asarray(plain), 20000, None)
-    guarded_against_stock("failure swallowed, grad", swallow(lambda: grad.numpy()), 2000, 4.0)
-    guarded_against_stock("failure swallowed, bfloat16", swallow(lambda: plain.bfloat16().numpy()), 2000, None)
-    with warnings.catch_warnings():
+
+def measure_table(rounds: int) -> list[dict[str, Any]]:
+    plain, grad = torch.ones(8), torch.ones(8, requires_grad=True)
+    low = torch.ones(8, dtype=torch.bfloat16)
+    huge = torch.ones(8 << 20, dtype=torch.bfloat16, requires_grad=True)  # 16 MiB
+    rows: list[dict[str, Any]] = []
+
+    def add(row: str, limit: float | None, figures: dict[str, float]) -> None:
+        rows.append({"row": row, "limit": limit, **figures})
+
+    add("A/A: np.ones, the harness against itself", None, compare_with_stock(lambda: np.ones(8), 20000, rounds))
+    add("x.numpy(), 8 elements", 1.15, compare_with_stock(lambda: plain.numpy(), 20000, rounds))
+    add(
+        "x.numpy(), 8 elements, permissive",
+        1.15,
+        compare_with_stock(lambda: plain.numpy(), 20000, rounds, "permissive"),
+    )
+    add("np.asarray(x), 8 elements", None, compare_with_stock(lambda: np.asarray(plain), 20000, rounds))
+    add("failure swallowed: grad", 4.0, compare_with_stock(swallow(lambda: grad.numpy()), 2000, rounds))
+    add("failure swallowed: bfloat16", 4.0, compare_with_stock(swallow(lambda: low.numpy()), 2000, rounds))
+    with warnings.catch_warnings(), safe_numpy.mode("permissive"):
         warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
-        safe_numpy.install()
-
-        def permissive(name: str, x: torch.Tensor, chain: Call, number: int, limit: float | None) -> None:
-            with safe_numpy.mode("permissive"):
-                x.numpy()
-                out.append(dict(row=name, limit=limit, **compare(lambda: x.numpy(), chain, number, rounds)))
-
-        permissive("permissive, grad, 8 elements", grad, lambda: grad.detach().cpu().numpy(), 5000, 3.0)
-        permissive("permissive, grad, 16 MiB", large, lambda: large.detach().cpu().numpy(), 5000, None)
-        permissive(
-            "permissive, grad, bfloat16, 8 MiB to 16 MiB", large_bf16,
-            lambda: large_bf16.detach().cpu().float().numpy(), 5, 1.05,
-        )  # fmt: skip
-    return out
+        chains: list[tuple[str, float | None, torch.Tensor, Call, int, int]] = [
+            ("permissive: grad, 8 elements", 3.0, grad, lambda: grad.detach().cpu().numpy(), 5000, rounds),
+            ("permissive: bfloat16, 8 elements", None, low, lambda: low.detach().cpu().float().numpy(), 2000, rounds),
+            ("permissive: grad, bfloat16, 16 MiB", 1.05, huge, lambda: huge.detach().cpu().float().numpy(), 1, 101),
+        ]
+        for row, limit, x, chain, number, times in chains:
+            add(row, limit, compare(x.numpy, chain, number, times))
+    ours, theirs = (measure_import(f"import {m}", 9) for m in ("safe_numpy", "wrapt"))
+    add("import safe_numpy against import wrapt", 1.3, summarize([(ours, theirs)]))
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=31, help="more rounds, steadier medians")
+    parser.add_argument("--rounds", type=int, default=21, help="more rounds, steadier medians")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
-    rows = table(arguments.rounds)
-    ours, theirs = (measure_import(f"import {m}", 9) for m in ("safe_numpy", "wrapt"))
-    rows.append(
-        {
-            "row": "import safe_numpy against import wrapt",
-            "limit": 1.3,
-            "ours_ns": ours * 1e6,
-            "stock_ns": theirs * 1e6,
-            "ratio": ours / theirs,
-        }
-    )
+    rows = measure_table(arguments.rounds)
     machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
     print(f"torch {torch.__version__}, NumPy {np.__version__}, {machine}")
     print(f"{'':48}{'ours':>14}{'stock':>14}{'ratio':>8}{'limit':>8}")

@@ -43,8 +43,7 @@ class Guard:
     def respond(self, error: Exception, x: Any, door: Door) -> Any:
         """Answer a stock `error`: return the array (at the DLPack door, the tensor to export), or what to raise.
 
-        What to raise is `error` itself where there is nothing to add. Called by the guarded function directly: the
-        frame above that one is the caller's.
+        What to raise is `error` itself where there is nothing to add. Called by the guarded function.
         """
         if isinstance(error, ConversionError) or _inside.busy or not self.active:
             return error
@@ -53,7 +52,7 @@ class Guard:
             mode = get_mode()
             if mode is Mode.OFF:
                 return error
-            caller = sys._getframe(2)
+            caller = _find_caller(sys._getframe(1))
             if caller.f_code is self.framework.array_code:
                 door = Door.ARRAY
             plan = examine(self.framework, x, door)
@@ -79,14 +78,13 @@ class Guard:
     def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Convert `x` by a plan that is known to fit, without asking the stock code first.
 
-        Called by a helper of the guarded function: the caller is three frames up. Returns NotImplemented where that
-        is not this guard's business now.
+        Returns NotImplemented where that is not this guard's business now.
         """
         if _inside.busy or not self.active or get_mode() is not Mode.PERMISSIVE:
             return NotImplemented
         _inside.busy = True
         try:
-            return self._convert(x, Door.NUMPY, sys._getframe(3), plan)
+            return self._convert(x, Door.NUMPY, _find_caller(sys._getframe(1)), plan)
         except ConversionWarning:
             raise
         except Exception:
@@ -118,6 +116,14 @@ class Guard:
                 diagnosis = make_diagnosis(plan, framework.describe(x)(), ())
             _warn(_wording.warn_converted(diagnosis), entry, frame)
         return result
+
+
+def _find_caller(guarded: FrameType) -> FrameType:
+    """Return the frame that called the guarded function; `guarded` is that function's or a helper's beside it."""
+    frame, own_file = guarded, guarded.f_code.co_filename
+    while frame.f_code.co_filename == own_file and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def _warn(text: str, entry: _ledger.Entry, frame: FrameType) -> None:

@@ -6,7 +6,6 @@ import sys
 import threading
 import warnings
 from types import ModuleType
-
 from typing import TYPE_CHECKING
 
 from safe_numpy._modes import Mode, get_mode, on_wake

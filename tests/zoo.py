@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import toy_device  # noqa: F401 - registers the device
 import torch
+import toy_device  # noqa: F401 - registers the device
 
 Visit = Callable[[torch.Tensor], Any]
 

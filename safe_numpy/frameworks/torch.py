@@ -6,7 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -101,52 +102,79 @@ def _nbytes(x: Tensor) -> int:
 
 
 # The doors. They are plain functions, which measured 1.1 times the bare call where a proxy object measured 2.1, and
-# which `torch.Tensor.numpy is torch.Tensor.numpy`, pickling and Dynamo take for methods.
+# which `torch.Tensor.numpy is torch.Tensor.numpy`, pickling and Dynamo take for methods. Two things are unusual in
+# `_numpy`, for the sake of those whose call works: a parameter to catch what stock rejects, since the interpreter has
+# no fast call for keyword-only ones; and two bodies, of which the one in use is swapped (`_look_ahead`).
 
-_looks_ahead = False
-"""Whether `numpy` looks at `requires_grad` before it calls the stock method, whose raised and caught error costs
-7 µs. On once a tensor was converted, off with the first call that finds conversions not wanted."""
+_ABSENT: Any = object()
+_stock: Callable[..., Any]
+_guard: Responder
 
 
-def _guard_numpy(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
-    plain = table.PLAIN
+def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
+    try:
+        if _positional is not _ABSENT or force is not False:
+            return _stock(self, force=force) if _positional is _ABSENT else _stock(self, _positional, force=force)
+        return _stock(self)
+    except Exception as error:
+        __tracebackhide__ = True
+        if type(force) is not bool or _positional is not _ABSENT:
+            raise  # stock rejects it, in its own words
+        answer = _guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
+        if answer is error:
+            raise
+        if isinstance(answer, Exception):
+            del self  # the traceback would keep the tensor alive
+            raise answer from answer.__cause__
+        _look_ahead(True)
+        return answer
 
-    def numpy(self: Any, *, force: bool = False) -> Any:
-        if _looks_ahead and type(self) in plain and self.requires_grad and force is False:
-            answer = _convert_ahead(self, guard)
-            if answer is not NotImplemented:
-                return answer
-        try:
-            return stock(self) if force is False else stock(self, force=force)
-        except Exception as error:
-            __tracebackhide__ = True
-            if type(force) is not bool:
-                raise  # stock rejects it, in its own words
-            answer = guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
-            if answer is error:
-                raise
-            if isinstance(answer, Exception):
-                del self  # the traceback would keep the tensor alive
-                raise answer from answer.__cause__
-            _look_ahead(True)
+
+def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
+    if type(self) in table.PLAIN and self.requires_grad and force is False and _positional is _ABSENT:
+        answer = _convert_ahead(self)
+        if answer is not NotImplemented:
             return answer
-
-    numpy.__doc__ = stock.__doc__
-    numpy.__module__, numpy.__qualname__ = "torch", "Tensor.numpy"  # where pickle finds it
-    return numpy
+    __tracebackhide__ = True
+    return _numpy(self, _positional, force)
 
 
 def _look_ahead(on: bool) -> None:
-    global _looks_ahead
-    _looks_ahead = on
+    """Have ``numpy()`` look at ``requires_grad`` before it asks the stock method, whose raised error costs 7 µs.
+
+    On once a tensor was converted, off with the first call that finds conversions not wanted.
+    """
+    _numpy_in_place.__code__ = (_numpy_ahead if on else _numpy).__code__
 
 
-def _convert_ahead(x: Tensor, guard: Responder) -> Any:
+def _copy_function(function: FunctionType) -> FunctionType:
+    return FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+
+
+_numpy_in_place = _copy_function(cast(FunctionType, _numpy))
+
+
+def _guard_numpy(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
+    global _stock, _guard, _numpy_in_place
+    _stock, _guard = stock, guard
+    numpy = _numpy_in_place = _copy_function(cast(FunctionType, _numpy))
+    numpy.__name__, numpy.__doc__ = "numpy", stock.__doc__
+    numpy.__module__, numpy.__qualname__ = "torch", "Tensor.numpy"  # where pickle finds it
+    numpy.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+            inspect.Parameter("force", inspect.Parameter.KEYWORD_ONLY, default=False),
+        ]
+    )
+    return numpy
+
+
+def _convert_ahead(x: Tensor) -> Any:
     """Return the array of a dense host tensor that requires grad, without the stock error in between."""
     # Without data (freed storage) or inside no_grad, what stands in the way is not the gradient.
     if torch._C._dispatch_keys(x).raw_repr() != table.DENSE_ON_HOST or not torch.is_grad_enabled() or not x.data_ptr():
         return NotImplemented
-    answer = guard.convert_ahead(x, _plan_detach())
+    answer = _guard.convert_ahead(x, _plan_detach())
     if answer is NotImplemented:
         _look_ahead(False)
     return answer
