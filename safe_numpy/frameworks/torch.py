@@ -7,14 +7,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from safe_numpy import frameworks
 from safe_numpy._facts import Door, Subject
-from safe_numpy._patching import Target
+from safe_numpy._patching import Target, when_imported
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import Responder
 from safe_numpy.frameworks import _torch_steps as table
@@ -147,18 +147,16 @@ def _look_ahead(on: bool) -> None:
     _numpy_in_place.__code__ = (_numpy_ahead if on else _numpy).__code__
 
 
-def _copy_function(function: FunctionType) -> FunctionType:
-    return FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
-
-
-_numpy_in_place = _copy_function(cast(FunctionType, _numpy))
+_numpy_in_place = FunctionType(_numpy.__code__, globals(), "numpy", _numpy.__defaults__)
+"""the function that stands in the class; one for ever, since Dynamo knows it by its identity"""
 
 
 def _guard_numpy(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
-    global _stock, _guard, _numpy_in_place
+    global _stock, _guard
     _stock, _guard = stock, guard
-    numpy = _numpy_in_place = _copy_function(cast(FunctionType, _numpy))
-    numpy.__name__, numpy.__doc__ = "numpy", stock.__doc__
+    numpy = _numpy_in_place
+    _look_ahead(False)
+    numpy.__doc__ = stock.__doc__
     numpy.__module__, numpy.__qualname__ = "torch", "Tensor.numpy"  # where pickle finds it
     numpy.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
@@ -166,7 +164,17 @@ def _guard_numpy(stock: Callable[..., Any], guard: Responder) -> Callable[..., A
             inspect.Parameter("force", inspect.Parameter.KEYWORD_ONLY, default=False),
         ]
     )
+    when_imported("torch._dynamo", _teach_dynamo)
     return numpy
+
+
+@functools.cache
+def _teach_dynamo(dynamo: object) -> None:
+    """Let ``torch.Tensor.numpy(x)``, unbound, be traced as the method call that it is: it would break the graph."""
+
+    @torch.compiler.substitute_in_graph(_numpy_in_place)
+    def traceable(self: Tensor, *, force: bool = False) -> Any:
+        return self.numpy(force=force)
 
 
 def _convert_ahead(x: Tensor) -> Any:
