@@ -15,25 +15,32 @@ from safe_numpy._registry import FRAMEWORKS
 if TYPE_CHECKING:
     from safe_numpy._guard import Guard
 
-_lock = threading.RLock()
-_patches = PatchStack()
-_guards: dict[str, Guard] = {}
-_hooked: set[str] = set()
-_installed = False
+
+class _State:
+    """What is in place."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.patches = PatchStack()
+        self.guards: dict[str, Guard] = {}
+        self.hooked: set[str] = set()
+        self.installed = False
+
+
+_state: _State = globals().get("_state") or _State()  # a reload of this module must not forget
 
 
 def install() -> None:
     """Guard torch: at once if it is imported already, else as soon as it is. Harmless when called twice."""
-    global _installed
-    with _lock:
-        if _installed:
+    with _state.lock:
+        if _state.installed:
             return
-        _installed = True
+        _state.installed = True
         for module in FRAMEWORKS:
-            if module in _hooked:
+            if module in _state.hooked:
                 _guard_if_loaded(module)
             else:
-                _hooked.add(module)
+                _state.hooked.add(module)
                 when_imported(module, _on_import)
 
 
@@ -43,13 +50,12 @@ def uninstall() -> None:
     A guard that another library has patched over stays where it is, lets everything through, and is named in a
     warning. Harmless when called twice.
     """
-    global _installed
-    with _lock:
-        _installed = False
-        for guard in _guards.values():
+    with _state.lock:
+        _state.installed = False
+        for guard in _state.guards.values():
             guard.active = False
-        _guards.clear()
-        left = _patches.undo()
+        _state.guards.clear()
+        left = _state.patches.undo()
     if left:
         warnings.warn(
             f"another library has patched {', '.join(left)} on top of safe_numpy's guard, which therefore stays in "
@@ -61,17 +67,17 @@ def uninstall() -> None:
 
 def is_installed() -> bool:
     """Tell whether the guard is on, or waiting for a framework to be imported."""
-    return _installed
+    return _state.installed
 
 
 def _on_import(module: ModuleType) -> None:
-    with _lock:
-        if _installed:
+    with _state.lock:
+        if _state.installed:
             _guard_if_loaded(module.__name__)
 
 
 def _guard_if_loaded(module: str) -> None:
-    if module in _guards or module not in sys.modules:
+    if module in _state.guards or module not in sys.modules:
         return
     # here: a program that never imports a framework need not wait for the machinery behind the guard
     from safe_numpy import frameworks
@@ -79,8 +85,8 @@ def _guard_if_loaded(module: str) -> None:
 
     framework = frameworks.load(module)
     guard = Guard(framework)
-    _patches.apply(framework.targets(guard))
-    _guards[module] = guard
+    _state.patches.apply(framework.targets(guard))
+    _state.guards[module] = guard
 
 
 def install_unless_off() -> None:

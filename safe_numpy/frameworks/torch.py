@@ -106,7 +106,7 @@ def _nbytes(x: Tensor) -> int:
 # `_numpy`, for the sake of those whose call works: a parameter to catch what stock rejects, since the interpreter has
 # no fast call for keyword-only ones; and two bodies, of which the one in use is swapped (`_look_ahead`).
 
-_ABSENT: Any = object()
+_ABSENT: Any = inspect.Parameter.empty  # not an object of our own: a reload of this module would make another
 _stock: Callable[..., Any]
 _guard: Responder
 
@@ -136,7 +136,9 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> A
         if answer is not NotImplemented:
             return answer
     __tracebackhide__ = True
-    return _numpy(self, _positional, force)
+    handed_on = [self]
+    del self  # as in `_numpy`
+    return _numpy(handed_on.pop(), _positional, force)
 
 
 def _look_ahead(on: bool) -> None:

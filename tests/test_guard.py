@@ -1,0 +1,378 @@
+"""What a door does beyond the table: warnings, memory, nesting, and what happens when our own code fails."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import traceback
+import warnings
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toy_device
+from zoo import complexes, freed, grads
+
+import safe_numpy
+from safe_numpy import ConversionError, ConversionWarning, _guard, _wording
+from safe_numpy._facts import Door
+from safe_numpy.frameworks import torch as door
+
+
+def permit() -> Any:
+    return safe_numpy.mode("permissive")
+
+
+def test_one_warning_per_call_site() -> None:
+    x = grads()
+    with permit(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            x.numpy()
+        x.numpy(), x.numpy()  # noqa: B018 - two call sites on one line
+        for y in (x, x.bfloat16(), complexes().conj()):
+            np.asarray(y)
+    assert [w.category for w in caught] == [ConversionWarning] * 4
+    assert {w.filename for w in caught} == {__file__}
+    lines = [w.lineno for w in caught]
+    assert lines[1] == lines[2] == lines[0] + 1
+    assert str(caught[0].message) == (
+        "Tensor float32[2, 2] on cpu became a NumPy array: detached from autograd; the array shares its memory. "
+        "Written out: x.detach().numpy()"
+    )
+
+
+def test_the_warning_names_every_deed() -> None:
+    x = grads().bfloat16().to("toy")
+    with permit(), pytest.warns(ConversionWarning) as caught:
+        x.numpy()
+    assert str(caught[0].message) == (
+        "Tensor bfloat16[2, 2] on toy:0 became a NumPy array: detached from autograd, copied 8 B from toy:0 to the "
+        "CPU, widened bfloat16 to float32; the array is a copy. Written out: x.detach().cpu().float().numpy()"
+    )
+
+
+@pytest.mark.parametrize("make", [grads, lambda: grads().bfloat16(), lambda: grads().to("toy")])
+def test_a_filter_that_makes_errors_of_warnings_does_so_every_time(make: Any) -> None:
+    x = make()
+    with permit(), warnings.catch_warnings():
+        warnings.simplefilter("error", ConversionWarning)
+        for _ in range(3):
+            with pytest.raises(ConversionWarning) as caught:
+                x.numpy()
+        assert isinstance(caught.value.__cause__, (RuntimeError, TypeError)) or make is grads
+
+
+def test_what_force_does_is_not_warned_about() -> None:
+    x = grads().to("toy")
+    with permit(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(x.numpy(force=True), [[0, 1.5], [-2, 3]])
+
+
+def test_force_names_only_what_force_cannot_do() -> None:
+    with pytest.raises(safe_numpy.DTypeError) as caught:
+        grads().bfloat16().numpy(force=True)
+    diagnosis = caught.value.diagnosis
+    assert diagnosis is not None
+    assert [p.kind for p in diagnosis.problems] == ["dtype"]
+    assert diagnosis.fix == "x.detach().float().numpy()"
+
+
+def test_the_dlpack_door() -> None:
+    x = grads()
+    with pytest.raises(BufferError) as caught:
+        np.from_dlpack(x)
+    assert isinstance(caught.value, safe_numpy.GradError)
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.fix == "x.detach().numpy()"
+    with permit(), pytest.warns(ConversionWarning):
+        array = np.from_dlpack(x)
+    assert array.__array_interface__["data"][0] == x.data_ptr()
+    z = complexes().requires_grad_().conj()
+    with permit(), pytest.warns(ConversionWarning):
+        assert np.array_equal(np.from_dlpack(z), np.conj([1 + 2j, -3.5 - 4j]))
+    y = (complexes().conj().imag * 1).requires_grad_()
+    with permit(), pytest.warns(ConversionWarning):
+        assert np.array_equal(np.from_dlpack(torch._neg_view(y)), [2, -4]), "the sign arrives too"
+
+
+def test_no_grad_is_no_problem() -> None:
+    x = grads()
+    with torch.no_grad():
+        assert safe_numpy.diagnose(x).problems == ()
+        with permit(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            x.numpy()
+
+
+def test_looking_ahead_changes_nothing_but_time() -> None:
+    x, plain = grads(), torch.ones(2)
+    with permit(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)
+        for _ in range(2):
+            assert x.numpy().__array_interface__["data"][0] == x.data_ptr()
+            assert door._numpy_in_place.__code__ is door._numpy_ahead.__code__
+        assert plain.numpy().tolist() == [1, 1]
+        assert complexes().requires_grad_().conj().numpy().tolist() == [1 - 2j, -3.5 + 4j]
+        assert x.bfloat16().numpy().tolist() == [[0, 1.5], [-2, 3]]
+        empty = torch.empty(0, requires_grad=True)
+        assert empty.numpy().shape == (0,)
+        with pytest.raises(safe_numpy.NoDataError):
+            freed().requires_grad_().numpy()
+    with pytest.raises(safe_numpy.GradError):
+        x.numpy()
+    assert door._numpy_in_place.__code__ is door._numpy.__code__
+
+
+def test_the_door_is_known_while_looking_ahead() -> None:
+    masked = torch.masked.masked_tensor(torch.ones(2), torch.tensor([True, False]))
+    with permit(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)
+        grads().numpy()
+        with pytest.raises(safe_numpy.MaskedError):
+            np.asarray(masked)
+
+
+def test_what_is_booked() -> None:
+    x = grads()
+    with permit(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)
+        for _ in range(5):
+            x.numpy()
+        np.asarray(x.bfloat16())
+    first, second = safe_numpy.report().entries
+    assert (first.count, first.nbytes, first.kinds, first.fix) == (5, 80, ("grad",), "x.detach().numpy()")
+    assert (second.count, second.nbytes, second.kinds) == (1, 16, ("grad", "dtype"))
+    assert (first.site.filename, first.site.function) == (__file__, "test_what_is_booked")
+    lines = str(safe_numpy.report()).splitlines()
+    assert lines[0].split() == ["times", "bytes", "kinds", "where", "instead", "of", "x.numpy()"]
+    assert len(lines) == 3
+
+
+def test_nothing_booked_is_said_so() -> None:
+    assert str(safe_numpy.report()) == "Permissive mode has converted nothing."
+
+
+def test_a_full_ledger_counts_the_rest_as_other() -> None:
+    import sys
+
+    from safe_numpy._ledger import Ledger
+
+    book = Ledger(most=2)
+    plan = _guard.examine(door.FRAMEWORK, grads())
+    frames = []
+    for i in range(4):
+        scope: dict[str, Any] = {"sys": sys}
+        exec(f"def f():\n    return ({i}, sys._getframe())[1]", scope)
+        frames.append(scope["f"]())
+    for frame in frames:
+        book.book(frame, plan, 10)
+    entries = {e.site.filename: e for e in book}
+    assert entries["other"].count == 2
+    assert sum(e.count for e in book) == 4
+
+
+def test_it_keeps_no_tensor_alive() -> None:
+    x = grads()
+    alive = weakref.ref(x)
+    try:
+        x.numpy()
+    except ConversionError as error:
+        kept = error
+    del x
+    gc.collect()
+    # the user's own frame is this one, and it let go
+    assert alive() is None
+    assert "cannot become a NumPy array" in str(kept)
+    y = grads()
+    alive = weakref.ref(y)
+    with permit(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array = y.detach().clone().requires_grad_().numpy()
+        y.bfloat16().numpy()
+    del y
+    assert alive() is None
+    assert array is not None
+
+
+def test_one_traceback_with_one_frame_of_ours() -> None:
+    try:
+        grads().numpy()
+    except ConversionError as error:
+        text = "".join(traceback.format_exception(error))
+        frames = traceback.extract_tb(error.__traceback__)
+        hidden = [f.f_locals.get("__tracebackhide__") for f, _ in traceback.walk_tb(error.__traceback__)]
+    assert text.count("Traceback (most recent call last)") == 1
+    assert text.count("Can't call numpy()") == 1
+    assert "\nsafe_numpy.GradError: Can't call numpy()" in text
+    assert [f.filename for f in frames][0] == __file__
+    assert len(frames) == 2
+    assert hidden == [None, True]
+
+
+@pytest.mark.parametrize("broken", ["plan", "describe", "order"])
+@pytest.mark.parametrize("mode", ["explain", "permissive"])
+def test_if_our_code_fails_the_users_error_comes_out(broken: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> Any:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(door.Torch, broken, fail)
+    x = torch.ones(2, device="meta", requires_grad=True)
+    with safe_numpy.mode(mode), pytest.raises(TypeError) as caught:
+        x.numpy()
+    assert type(caught.value) is TypeError
+    assert str(caught.value).startswith("can't convert meta device type tensor to numpy.")
+    assert caught.value.__notes__ == ["safe_numpy could not explain this (ZeroDivisionError: ours)"]
+
+
+def test_if_the_wording_fails_the_stock_text_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_wording, "SENTENCES", {})
+    with pytest.raises(safe_numpy.GradError) as caught:
+        grads().numpy()
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+    assert lines[1] == "safe_numpy could not explain this (KeyError: 'grad')"
+
+
+def test_if_the_conversion_fails_the_error_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: torch.Tensor) -> Any:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(torch.Tensor, "detach", fail)
+    with permit(), pytest.raises(safe_numpy.GradError) as caught:
+        grads().numpy()
+    assert caught.value.__notes__ == ["safe_numpy tried to convert it: MemoryError: no room"]
+    assert "permissive converts" not in str(caught.value)
+
+
+def test_a_bad_word_in_the_variable_never_hides_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFE_NUMPY", "permisive")
+    with warnings.catch_warnings(), pytest.raises(RuntimeError) as caught:
+        warnings.simplefilter("error")
+        grads().numpy()
+    assert str(caught.value).startswith("Can't call numpy()")
+
+
+def test_an_error_with_no_known_cause_is_left_alone() -> None:
+    class Refusing(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.Tensor.numpy:
+                raise LookupError("not today")
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    with pytest.raises(LookupError) as caught:
+        torch.ones(2).as_subclass(Refusing).numpy()
+    assert type(caught.value) is LookupError
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_an_interrupt_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(door.Torch, "plan", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        grads().numpy()
+    monkeypatch.undo()
+    with pytest.raises(safe_numpy.GradError):
+        grads().numpy()
+
+
+def test_a_tensor_with_its_own_numpy_is_let_be() -> None:
+    class Own(torch.Tensor):
+        def numpy(self, *, force: bool = False) -> Any:
+            return super().detach().as_subclass(torch.Tensor).numpy() + 1
+
+    x = torch.ones(2, requires_grad=True).as_subclass(Own)
+    assert x.numpy().tolist() == [2, 2]
+    assert np.asarray(x).tolist() == [2, 2]
+
+
+def test_the_mode_of_this_task_decides() -> None:
+    async def convert(word: str) -> type:
+        with safe_numpy.mode(word):
+            await asyncio.sleep(0)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConversionWarning)
+                    return type(grads().numpy())
+            except RuntimeError as error:
+                return type(error)
+
+    async def all_three() -> list[type]:
+        return await asyncio.gather(convert("off"), convert("permissive"), convert("explain"))
+
+    off, permissive, explain = asyncio.run(all_three())
+    assert off is RuntimeError
+    assert permissive is np.ndarray
+    assert issubclass(explain, safe_numpy.GradError)
+
+
+def test_permissive_allocates_nothing_on_the_device() -> None:
+    x = grads().bfloat16().to("toy")
+    toy_device.transfers.clear()
+    with permit(), pytest.warns(ConversionWarning):
+        x.numpy()
+    assert toy_device.transfers == [("toy:0", "cpu", 8)], "in bfloat16, and once"
+
+
+@pytest.mark.parametrize("limit", ["1000", "1_000", "'1000'", "0.5KiB"])
+def test_a_result_beyond_the_limit_is_refused(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.ones(40, 40).to_sparse()
+    monkeypatch.setenv("SAFE_NUMPY_MAX_BYTES", limit)
+    with permit(), pytest.raises(safe_numpy.LayoutError) as caught:
+        x.numpy()
+    text = str(caught.value)
+    assert "the array would take 6.2 KiB, and" in text
+    assert ("1000 B may be used" in text) or ("512 B may be used" in text)
+    assert "raise SAFE_NUMPY_MAX_BYTES" in text
+    with pytest.raises(safe_numpy.LayoutError, match="would take 6.2 KiB"):
+        safe_numpy.to_numpy(x)
+    assert not safe_numpy.diagnose(x).convertible
+    monkeypatch.setenv("SAFE_NUMPY_MAX_BYTES", "1MiB")
+    assert safe_numpy.to_numpy(x).sum() == 1600
+
+
+def test_what_shares_memory_is_never_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFE_NUMPY_MAX_BYTES", "1")
+    assert safe_numpy.to_numpy(grads()).shape == (2, 2)
+
+
+def test_a_bad_limit_warns_and_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFE_NUMPY_MAX_BYTES", "a lot")
+    with pytest.warns(UserWarning, match="SAFE_NUMPY_MAX_BYTES='a lot' is no size"):
+        assert safe_numpy.to_numpy(grads().bfloat16()).shape == (2, 2)
+
+
+def test_the_largest_sparse_matrix_does_not_meet_the_oom_killer() -> None:
+    with permit(), pytest.raises(safe_numpy.LayoutError, match=r"would take 3\.6 TiB"):
+        torch.sparse_coo_tensor(size=(10**6, 10**6)).numpy()
+
+
+def test_the_whole_is_found_when_a_step_reveals_another_problem() -> None:
+    from torch.distributed.tensor import DTensor, Replicate
+    from zoo import _mesh
+
+    local = torch.ones(2, dtype=torch.bfloat16)
+    x = DTensor.from_local(local, _mesh(1), [Replicate()], run_check=False)
+    assert safe_numpy.diagnose(x).fix == "x.to_local().float().numpy()"
+    assert safe_numpy.to_numpy(x).tolist() == [1, 1]
+
+
+def test_doors_are_told_apart() -> None:
+    seen = []
+    guard = _guard.Guard(door.FRAMEWORK)
+    guard._explain = lambda error, x, d, caller, plan: seen.append(d) or error  # type: ignore[method-assign,assignment,return-value]
+    before = door._guard
+    door._guard = guard
+    try:
+        for call in (lambda x: x.numpy(), lambda x: x.numpy(force=True), np.asarray, np.sin):
+            with pytest.raises(TypeError):
+                call(torch.ones(2, dtype=torch.bfloat16))
+    finally:
+        door._guard = before
+    assert seen == [Door.NUMPY, Door.FORCE, Door.ARRAY, Door.ARRAY]
