@@ -23,6 +23,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(_modes, "_speakers", _modes._Speakers())
     _ledger.LEDGER.clear()
+    safe_numpy.uninstall()
     safe_numpy.install()
     yield
     safe_numpy.install()

@@ -119,13 +119,17 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
     except Exception as error:
         __tracebackhide__ = True
         if type(force) is not bool or _positional is not _ABSENT:
+            del self
             raise  # stock rejects it, in its own words
         answer = _guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
-        if answer is error:
-            raise
         if isinstance(answer, Exception):
-            del self  # the traceback would keep the tensor alive
-            raise answer from answer.__cause__
+            del self  # the traceback holds this frame, which must hold neither the tensor nor the error
+            try:
+                if answer is error:
+                    raise
+                raise answer from answer.__cause__
+            finally:
+                del answer
         _look_ahead(True)
         return answer
 
@@ -181,8 +185,12 @@ def _teach_dynamo(dynamo: object) -> None:
 
 def _convert_ahead(x: Tensor) -> Any:
     """Return the array of a dense host tensor that requires grad, without the stock error in between."""
-    # Without data (freed storage) or inside no_grad, what stands in the way is not the gradient.
-    if torch._C._dispatch_keys(x).raw_repr() != table.DENSE_ON_HOST or not torch.is_grad_enabled() or not x.data_ptr():
+    if not (
+        torch._C._dispatch_keys(x).raw_repr() == table.DENSE_ON_HOST
+        and x.dtype in table.NUMPY_DTYPES
+        and torch.is_grad_enabled()  # inside no_grad stock converts it
+        and x.data_ptr()  # none: freed storage
+    ):
         return NotImplemented
     answer = _guard.convert_ahead(x, _plan_detach())
     if answer is NotImplemented:
@@ -204,11 +212,14 @@ def _guard_dlpack(stock: Callable[..., Any], guard: Responder) -> Callable[..., 
         except Exception as error:
             __tracebackhide__ = True
             answer = guard.respond(error, self, Door.DLPACK)
-            if answer is error:
-                raise
             if isinstance(answer, Exception):
-                del self
-                raise answer from answer.__cause__
+                del self  # as in `_numpy`
+                try:
+                    if answer is error:
+                        raise
+                    raise answer from answer.__cause__
+                finally:
+                    del answer
             return stock(answer, *args, **kwargs)
 
     return __dlpack__
