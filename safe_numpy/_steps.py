@@ -7,6 +7,7 @@ behaviour.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -74,8 +75,8 @@ class Plan:
     itemsize: int | None
 
     def render(self, name: str) -> str | None:
-        """Return the fix as an expression over `name`."""
-        return None if self.array is None else self.array.format(x=name)
+        """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter."""
+        return None if self.array is None else self.array.format(x=name if _is_primary(name) else f"({name})")
 
     def run(self, x: Any, names: Mapping[str, Any]) -> Any:
         """Return the array, by the code that `render` shows; `names` holds the modules that it mentions."""
@@ -138,6 +139,15 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
         copies=copies,
         itemsize=itemsize,
     )
+
+
+def _is_primary(expression: str) -> bool:
+    """Tell whether ``.method()`` can be put behind an expression as it stands."""
+    try:
+        node = ast.parse(expression, mode="eval").body
+    except (SyntaxError, ValueError):
+        return False
+    return isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call))
 
 
 _compiled: dict[str, Callable[[Any], Any]] = {}  # few: one per combination of causes

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from types import GeneratorType
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from safe_numpy import _guard, _wording, frameworks
 from safe_numpy._diagnosis import Diagnosis
 
-_EXHAUSTIBLE = (GeneratorType, map, filter, zip, enumerate, reversed)
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type)
 
 
@@ -67,7 +65,7 @@ def _convert(x: Any, path: str, above: tuple[int, ...]) -> Any:
     framework = frameworks.of(x)
     if framework is not None:
         return _guard.convert_with(framework, x, path)
-    if isinstance(x, _EXHAUSTIBLE):
+    if isinstance(x, Iterator) and type(x).__module__ in ("builtins", "itertools"):
         raise TypeError(_wording.exhaustible(x, path))
     if id(x) in above:
         raise ValueError(_wording.endless(path))

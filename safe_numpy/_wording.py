@@ -28,6 +28,8 @@ class Sentence:
     """past participle, for the warning in permissive mode"""
     instead: str = ""
     """the way out where there is no fix, or where the stock advice fails"""
+    silent: bool = False
+    """the stock code gives no error, so no guard is asked: only `to_numpy` and `diagnose` see it"""
 
 
 SENTENCES: dict[str, Sentence] = {
@@ -53,6 +55,7 @@ SENTENCES: dict[str, Sentence] = {
         "its storage was freed ({held} of {needed} bytes are left), as FSDP does between uses",
         instead="convert where the parameters are gathered: "
         "`with FullyShardedDataParallel.summon_full_params(module):`",
+        silent=True,
     ),
     "vmap": Sentence(
         "torch.vmap is running: it stands for one row of a batch, and holds no value of its own",
@@ -66,6 +69,8 @@ SENTENCES: dict[str, Sentence] = {
     "functionalize": Sentence(
         "torch.func.functionalize is running: it wraps the value, and numpy() would read uninitialised memory",
         done="unwrapped from torch.func.functionalize",
+        instead="numpy() gives no error here, in no mode; `safe_numpy.to_numpy({x})` gives the values",
+        silent=True,
     ),
     "capture": Sentence(
         "a CUDA graph is being captured on its stream ({device}): copying to the host would break the capture",
@@ -207,7 +212,8 @@ def _ways_out(diagnosis: Diagnosis) -> _Rows:
         text = fill(SENTENCES[problem.cause].instead, problem, diagnosis)
         if text and (diagnosis.fix is not None or problem.refused):
             rows.append(("instead" if diagnosis.fix is None else "note", text))
-    if diagnosis.problems and diagnosis.convertible:
+    silent = any(SENTENCES[p.cause].silent for p in diagnosis.problems)
+    if diagnosis.problems and diagnosis.convertible and not silent:
         rows.append(("or", "SAFE_NUMPY=permissive converts it for you, with a warning"))
     return rows
 

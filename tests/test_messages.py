@@ -1,0 +1,144 @@
+"""Every message, whole. ``make snapshots`` writes them anew; read the diff before you commit it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import zoo
+
+import safe_numpy
+from safe_numpy import _errors, _wording
+from safe_numpy._facts import Kind
+from safe_numpy.frameworks import _torch_steps
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+CASES = {c.name: c for c in zoo.CONVERTIBLE + zoo.REFUSED}
+
+SHOWN = {
+    "grad": "grad of an operation",
+    "grad_leaf": "parameter",
+    "conj": "conj",
+    "neg": "neg",
+    "zero": "zero",
+    "layout": "sparse csr",
+    "float8_layout": "sparse csr, float8",
+    "float": "bfloat16",
+    "complex": "complex32",
+    "packed": "float4_e2m1fn_x2",
+    "quantized": "qint8",
+    "nested": "jagged",
+    "masked": "masked",
+    "device": "toy device",
+    "three_reasons": "toy device, grad, bfloat16",
+    "func": "func.grad",
+    "functionalize": "functionalize",
+    "vmap": "vmap",
+    "meta": "meta",
+    "fake": "fake",
+    "freed": "freed",
+    "uninitialized": "uninitialized parameter",
+    "local": "DTensor, one rank",
+    "sharded": "DTensor, spread",
+    "unknown": "wrapper subclass",
+    "too_large": "sparse beyond memory",
+}
+"""snapshot -> case of the zoo"""
+
+NOT_HERE = {
+    "capture": "needs a CUDA device; tests/test_cuda.py",
+    "numpy": "needs a torch without NumPy; tests/test_no_numpy.py",
+    "pending": "this torch's AsyncCollectiveTensor converts itself",
+}
+
+
+def explain(case: zoo.Case) -> str:
+    """Return the explanation, as the error shows it or as `diagnose` does where stock does not fail."""
+
+    def look(x: torch.Tensor) -> str:
+        try:
+            x.numpy()
+        except safe_numpy.ConversionError as error:
+            error.site = error.site and type(error.site)("eval.py", 57, "<module>")
+            return str(error)
+        return str(safe_numpy.diagnose(x))
+
+    text = case.visit(look)
+    text = re.sub(r" at 0x[0-9a-f]+>", ">", text)
+    return re.sub(r"and \S+ [KMGT]iB may be used", "and 16 GiB may be used", text) + "\n"
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_snapshot(name: str) -> None:
+    text = explain(CASES[SHOWN[name]])
+    file = SNAPSHOTS / f"{name}.txt"
+    if os.environ.get("SAFE_NUMPY_WRITE_SNAPSHOTS"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+def test_every_sentence_is_shown() -> None:
+    assert set(_wording.SENTENCES) - set(NOT_HERE) <= set(SHOWN)
+    assert {f.stem for f in SNAPSHOTS.glob("*.txt")} == set(SHOWN)
+
+
+def test_every_cause_of_the_table_has_its_sentence() -> None:
+    assert {s.cause for s in _torch_steps.STEPS} | {"too_large"} == set(_wording.SENTENCES)
+    for step in _torch_steps.STEPS:
+        # a deed for what is cured, a way out for what is not
+        sentence = _wording.SENTENCES[step.cause]
+        assert bool(sentence.done) == (step.source is not None), step.cause
+        assert sentence.instead or step.source is not None, step.cause
+
+
+def test_every_kind_has_a_step_a_class_and_a_manual_page() -> None:
+    assert {s.kind for s in _torch_steps.STEPS} == set(Kind)
+    assert set(_errors.CLASSES) == set(Kind)
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    for kind, cls in _errors.CLASSES.items():
+        assert cls.kind == kind
+        assert cls.__name__ in safe_numpy.__all__
+        assert len(cls.__doc__ or "") > 100, "the docstring is the manual page"
+        assert f"`{kind}`" in readme
+
+
+@pytest.mark.parametrize("file", sorted(SNAPSHOTS.glob("*.txt")), ids=lambda f: f.stem)
+def test_shape_of_a_message(file: Path) -> None:
+    stock, *explanation = file.read_text().split("\n\n", 1)
+    lines = (explanation or [stock])[0].splitlines()
+    assert len(lines) <= 14
+    assert all(len(line) <= 100 for line in lines)
+    text = "\n".join(lines)
+    for word in ("!", "please", "Please", "sorry", "  \n"):
+        assert word not in text
+
+
+def test_one_byte_and_many() -> None:
+    sizes = {0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1 KiB", 1280: "1.2 KiB", 5 << 30: "5 GiB", 4 << 40: "4 TiB"}
+    assert {n: _wording.format_bytes(n) for n in sizes} == sizes
+    assert _wording.format_bytes(5000 << 40) == "5000 TiB"
+
+
+def test_a_name_is_used_where_it_is_known() -> None:
+    text = str(safe_numpy.diagnose(torch.ones(2, requires_grad=True), "logits"))
+    assert text.startswith("`logits` cannot become a NumPy array, for 1 reason:")
+    assert "writing to the array changes logits" in text
+
+
+def test_a_tensor_that_converts_is_said_to() -> None:
+    assert str(safe_numpy.diagnose(torch.ones(2))) == (
+        "This tensor (`x` below) can become a NumPy array as it is.\n\n"
+        "  x    Tensor float32[2] on cpu, 8 B\n\n"
+        "  fix  x.numpy()\n"
+        "       it shares memory: writing to the array changes x"
+    )
+
+
+def test_html_is_escaped() -> None:
+    html = safe_numpy.diagnose(torch.ones(2, requires_grad=True), "a<b")._repr_html_()
+    assert html.startswith("<pre>`a&lt;b` cannot")
+    assert "a<b" not in html
