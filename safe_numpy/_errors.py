@@ -282,11 +282,8 @@ class MaskedError(ConversionError):
     Works. In torch the mask marks what is valid, in NumPy what is not:
 
     >>> import numpy as np
-    >>> np.ma.MaskedArray(m.get_data().numpy(), mask=~m.get_mask().numpy())
-    masked_array(data=[1.0, --],
-                 mask=[False,  True],
-           fill_value=1e+20,
-                dtype=float32)
+    >>> print(np.ma.MaskedArray(m.get_data().numpy(), mask=~m.get_mask().numpy()))
+    [1.0 --]
     """
 
     kind = Kind.MASKED

@@ -196,7 +196,7 @@ def test_it_asks_no_mode_and_warns_of_nothing() -> None:
 
 
 def test_a_namedtuple_made_the_old_way() -> None:
-    pair = namedtuple("pair", "a b")(grads(), 2)  # noqa: PYI024
+    pair = namedtuple("pair", "a b")(grads(), 2)
     assert is_array(to_numpy(pair).a)
 
 

@@ -1,0 +1,34 @@
+# Each target does all of its own set-up: the environment in .venv is made when it is missing or out of date.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ENV := .venv/.complete
+
+.PHONY: demo test lint snapshots bench clean
+
+demo: $(ENV)
+	$(BIN)/python examples/digits.py
+	SAFE_NUMPY=permissive $(BIN)/python examples/digits.py
+
+test: $(ENV)
+	SAFE_NUMPY_TEST_FRAMEWORKS=torch $(BIN)/python -m pytest
+
+lint: $(ENV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# every message anew; read the diff before you commit it
+snapshots: $(ENV)
+	SAFE_NUMPY_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_messages.py
+
+bench: $(ENV)
+	$(BIN)/python benchmarks/bench.py
+
+clean:
+	rm -rf .venv build dist *.egg-info demo-output .mypy_cache .pytest_cache .ruff_cache
+
+$(ENV): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,test]'
+	touch $@

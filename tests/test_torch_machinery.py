@@ -1,0 +1,147 @@
+"""torch's own machinery with the guard in place: tracing, copying, overriding, transforming."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from processes import run
+from zoo import grads
+
+import safe_numpy
+
+
+def test_compile_traces_without_a_graph_break() -> None:
+    out = run("""
+        import safe_numpy, torch, numpy as np
+        functions = [
+            lambda x: torch.from_numpy(x.numpy() * 2),
+            lambda x: torch.from_numpy(np.asarray(x) * 2),
+            lambda x: torch.from_numpy(torch.Tensor.numpy(x) * 2),
+            lambda x: torch.from_numpy(torch.Tensor.numpy(x, force=True) * 2),
+            lambda x: torch.from_numpy(x.numpy(force=True) * 2),
+        ]
+        for f in functions:
+            print(torch.compile(f, fullgraph=True, backend="eager")(torch.ones(2)).tolist())
+        safe_numpy.uninstall(); safe_numpy.install(); torch._dynamo.reset()
+        print(torch.compile(functions[2], fullgraph=True, backend="eager")(torch.ones(2)).tolist())
+    """)
+    assert out == "[2.0, 2.0]\n" * 6
+
+
+def test_the_guard_after_dynamo_is_as_good() -> None:
+    out = run("""
+        import torch, torch._dynamo
+        import safe_numpy
+        f = lambda x: torch.from_numpy(torch.Tensor.numpy(x) * 2)
+        print(torch.compile(f, fullgraph=True, backend="eager")(torch.ones(2)).tolist())
+    """)
+    assert out == "[2.0, 2.0]\n"
+
+
+def test_copies_and_overrides() -> None:
+    assert copy.deepcopy(torch.Tensor.numpy) is torch.Tensor.numpy
+    x = grads()
+    assert torch.equal(copy.deepcopy(x), x)
+    assert torch.overrides.resolve_name(torch.Tensor.__dlpack__) == "torch.Tensor.__dlpack__"
+
+
+def test_a_torch_function_mode_sees_one_call() -> None:
+    seen: list[Any] = []
+
+    class Watch(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        torch.ones(2).numpy()
+    assert seen.count(torch.Tensor.numpy) == 1
+    seen.clear()
+    with Watch(), pytest.raises(safe_numpy.GradError) as caught:
+        grads().numpy()
+    assert str(caught.value).count("cannot become a NumPy array") == 1
+    names = {getattr(f, "__name__", "") for f in seen}
+    assert names <= {"numpy", "tensor"}, "looking at the tensor is nobody's business"
+
+
+def test_a_dispatch_mode_sees_nothing_of_the_diagnosis() -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    seen: list[Any] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    tensors = [grads(), grads().bfloat16(), torch.ones(2, 2).to_sparse_csr(), torch.ones(2).to("toy")]
+    with Watch():
+        for x in tensors:
+            with pytest.raises(safe_numpy.ConversionError) as caught:
+                x.numpy()
+            assert caught.value.diagnosis is not None
+    asked_for_its_parts = {"aten.values", "aten.crow_indices", "aten.col_indices", "aten.detach"}
+    assert {str(f).removesuffix(".default") for f in seen} <= asked_for_its_parts
+
+
+def test_under_inference_mode() -> None:
+    with torch.inference_mode():
+        x = torch.ones(2, dtype=torch.bfloat16)
+        assert safe_numpy.diagnose(x).fix == "x.float().numpy()"
+        assert safe_numpy.to_numpy(x).tolist() == [1, 1]
+
+
+def test_a_wrapper_that_leaked_out_of_its_transform() -> None:
+    leaked: list[torch.Tensor] = []
+    torch.func.grad(lambda x: (leaked.append(x * 1), x.sum())[1])(torch.ones(2))
+    x = leaked[0]
+    with safe_numpy.mode("off"), pytest.raises(RuntimeError) as stock:
+        x.numpy()
+    with pytest.raises(safe_numpy.TransformError) as caught:
+        x.numpy()
+    assert str(caught.value).startswith(str(stock.value))
+    assert safe_numpy.to_numpy(x).tolist() == [1, 1]
+
+
+def test_functionalize_sees_writes_to_views() -> None:
+    found = []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        y = x * 1
+        y[0].add_(5)
+        found.append((safe_numpy.to_numpy(y), safe_numpy.to_numpy(y[0])))
+        return y
+
+    torch.func.functionalize(f)(torch.zeros(2, 2))
+    whole, row = found[0]
+    assert whole.tolist() == [[5, 5], [0, 0]]
+    assert row.tolist() == [5, 5]
+
+
+def test_training_is_not_changed_by_the_guard() -> None:
+    """The same program, twice: same losses to the last bit."""
+    program = """
+        {first}
+        import numpy as np, torch
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        for _ in range(5):
+            loss = net(torch.ones(3, 4)).square().mean()
+            optimizer.zero_grad(); loss.backward(); optimizer.step()
+            print(loss.item(), np.asarray(loss.detach()).sum(), net[0].weight.detach().numpy().sum())
+    """
+    assert run(program.format(first="import safe_numpy")) == run(program.format(first=""))
+
+
+def test_writes_through_the_array_reach_the_tensor() -> None:
+    x = torch.zeros(2)
+    x.numpy()[0] = 3
+    assert x.tolist() == [3, 0]
+    with torch.no_grad():
+        np.asarray(x)[1] = 4
+    assert x.tolist() == [3, 4]
