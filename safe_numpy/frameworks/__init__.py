@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +69,7 @@ def loaded() -> Iterator[Framework]:
             yield load(module)
 
 
+@functools.cache
 def load(module: str) -> Framework:
     """Return our side of the framework `module`, which is imported already."""
     framework: Framework = importlib.import_module(FRAMEWORKS[module]).FRAMEWORK

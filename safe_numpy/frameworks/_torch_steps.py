@@ -314,6 +314,9 @@ def _masked_parts(x: Any) -> Mapping[str, tuple[str, Tensor]]:
 _NONE: frozenset[Door] = frozenset()
 _UNFORCED = EVERY_DOOR - _FORCED
 
+# debug_unwrap came with torch 2.7; what it calls undoes one level
+_UNWRAP = "torch.func.debug_unwrap" if hasattr(torch.func, "debug_unwrap") else "torch._C._functorch.get_unwrapped"
+
 _SUB, _FUNC, _SPECIAL = Scope.SUBCLASS, Scope.TRANSFORM, Scope.SPECIAL
 
 STEPS: tuple[Step, ...] = (
@@ -358,12 +361,12 @@ STEPS: tuple[Step, ...] = (
         EVERY_DOOR, ends=True, copies=False, scope=_SPECIAL,
     ),
     Step(
-        Kind.TRANSFORM, "func", _see_differentiated, "np.from_dlpack(torch.func.debug_unwrap({x}).data)", EVERY_DOOR,
+        Kind.TRANSFORM, "func", _see_differentiated, f"np.from_dlpack({_UNWRAP}({{x}}).data)", EVERY_DOOR,
         ends=True, copies=False, scope=_FUNC,
     ),
     # clone() brings the wrapper up to date with writes to its views
     Step(
-        Kind.TRANSFORM, "functionalize", _see_functionalized, "torch.func.debug_unwrap({x}.clone())", EVERY_DOOR,
+        Kind.TRANSFORM, "functionalize", _see_functionalized, f"{_UNWRAP}({{x}}.clone())", EVERY_DOOR,
         scope=_SPECIAL,
     ),
     Step(
