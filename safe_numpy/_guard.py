@@ -177,7 +177,8 @@ def convert_with(framework: Framework, x: Any, name: str) -> Any:
         _inside.busy = was_busy
     with framework.undisturbed():
         describe = framework.describe(x)
-    raise explain_error(original, plan, describe, framework.order(Door.NUMPY), name, None)
+    site = locate(find_user_frame(sys._getframe(1)))
+    raise explain_error(original, plan, describe, framework.order(Door.NUMPY), name, site)
 
 
 def explain_error(

@@ -25,6 +25,8 @@ class _State:
         self.guards: dict[str, Guard] = {}
         self.hooked: set[str] = set()
         self.installed = False
+        self.asleep = False
+        """the variable said `off` at import: the first caller that asks for more wakes us"""
 
 
 _state: _State = globals().get("_state") or _State()  # a reload of this module must not forget
@@ -33,6 +35,7 @@ _state: _State = globals().get("_state") or _State()  # a reload of this module 
 def install() -> None:
     """Guard torch: at once if it is imported already, else as soon as it is. Harmless when called twice."""
     with _state.lock:
+        _state.asleep = False
         if _state.installed:
             return
         _state.installed = True
@@ -51,7 +54,7 @@ def uninstall() -> None:
     warning. Harmless when called twice.
     """
     with _state.lock:
-        _state.installed = False
+        _state.installed = _state.asleep = False
         for guard in _state.guards.values():
             guard.active = False
         _state.guards.clear()
@@ -91,7 +94,13 @@ def _guard_if_loaded(module: str) -> None:
 
 def install_unless_off() -> None:
     """Install, unless the mode is OFF: then wait for the first caller that asks for another one."""
-    if get_mode() is Mode.OFF:
-        on_wake(install)
+    _state.asleep = get_mode() is Mode.OFF
+    if _state.asleep:
+        on_wake(_wake)
     else:
+        install()
+
+
+def _wake() -> None:
+    if _state.asleep:
         install()

@@ -47,7 +47,7 @@ class Step:
     refused: frozenset[Door] = frozenset()
     """the doors by which permissive mode must not convert, though the fix is right when written out"""
     ends: bool = False
-    """`source` is the array already: nothing follows"""
+    """nothing follows: `source` is the array already, or the tensor can be asked nothing more"""
     copies: bool = True
     """the result does not share memory with what went in"""
     itemsize: int | None = None
@@ -108,6 +108,8 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
         refused |= declined
         if step.source is None:
             curable = False
+            if step.ends:
+                break
             continue
         copies |= step.copies
         itemsize = step.itemsize or itemsize

@@ -68,6 +68,19 @@ print(explained())
     assert out == "False False False\nFalse\nTrue True\nFalse\n"
 
 
+def test_off_at_import_and_then_uninstalled_stays_so() -> None:
+    out = run(
+        """
+        import safe_numpy, torch
+        safe_numpy.uninstall()
+        safe_numpy.set_mode("explain")
+        print("numpy" in vars(torch.Tensor), safe_numpy.is_installed())
+        """,
+        SAFE_NUMPY="off",
+    )
+    assert out == "False False\n"
+
+
 def test_uninstall_restores_the_class_dictionary_exactly() -> None:
     out = run("""
         import torch

@@ -236,3 +236,35 @@ def test_a_name_that_is_an_expression() -> None:
     assert diagnose(x, "-a").fix == "(-a).detach().numpy()"
     assert diagnose(x, "lambda: 0").fix == "(lambda: 0).detach().numpy()"
     assert diagnose(x, "not python").fix == "(not python).detach().numpy()"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{}, {"dispatch_sizes_strides_policy": "sizes"}, {"dispatch_device": True}, {"dispatch_layout": True}],
+    ids=str,
+)
+def test_a_tensor_that_answers_nothing_is_diagnosed_all_the_same(policy: Any) -> None:
+    class Hostile(torch.Tensor):
+        @staticmethod
+        def __new__(cls) -> Any:
+            return torch.Tensor._make_wrapper_subclass(cls, (2, 3), dtype=torch.float32, device="cpu", **policy)
+
+        @classmethod
+        def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            raise LookupError(f"no {func}")
+
+        def __repr__(self) -> str:
+            raise LookupError("no repr")
+
+    x = Hostile()
+    d = diagnose(x)
+    assert [p.kind for p in d.problems] == ["subclass"]
+    assert (d.fix, d.convertible, d.subject.type_name) == (None, False, "Hostile")
+    assert "Hostile is a tensor subclass" in str(d)
+    with pytest.raises(safe_numpy.SubclassError, match=r"^\.numpy\(\) is not supported") as caught:
+        x.numpy()
+    assert not hasattr(caught.value, "__notes__")
+    with pytest.raises(safe_numpy.SubclassError) as caught:
+        to_numpy(x)
+    assert caught.value.site is not None
+    assert caught.value.site.filename == __file__

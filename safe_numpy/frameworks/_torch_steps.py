@@ -223,7 +223,7 @@ def _see_unknown(x: Tensor, door: Door) -> Facts | None:
         return None
     if x.is_nested or is_masked(x) or is_dtensor(x) or is_async(x) or is_fake(x):
         return None
-    return {"type": type(x).__qualname__}
+    return {"type": type(x).__name__}
 
 
 def _see_device(x: Tensor, door: Door) -> Facts | None:
@@ -236,7 +236,7 @@ def _see_quantized(x: Tensor, door: Door) -> Facts | None:
     return {"dtype": dtype_name(x.dtype)} if x.is_quantized else None
 
 
-def dtype_name(dtype: torch.dtype) -> str:
+def dtype_name(dtype: torch.dtype | torch.layout | str) -> str:
     """Return ``float32`` for ``torch.float32``."""
     return str(dtype).removeprefix("torch.")
 
@@ -271,7 +271,7 @@ def _see_packed(x: Tensor, door: Door) -> Facts | None:
 def _see_any_layout(x: Tensor) -> Facts | None:
     if x.is_nested or x.layout in (torch.strided, torch.jagged):
         return None
-    return {"layout": dtype_name(x.layout).removeprefix("_")}  # type: ignore[arg-type]
+    return {"layout": dtype_name(x.layout).removeprefix("_")}
 
 
 def _see_mkldnn(x: Tensor, door: Door) -> Facts | None:
@@ -321,6 +321,8 @@ _SUB, _FUNC, _SPECIAL = Scope.SUBCLASS, Scope.TRANSFORM, Scope.SPECIAL
 
 STEPS: tuple[Step, ...] = (
     Step(Kind.NUMPY, "numpy", _see_numpy, None, _ARRAY_DOORS),
+    # first, and last: whatever else is asked of it runs its own code
+    Step(Kind.SUBCLASS, "unknown", _see_unknown, None, EVERY_DOOR, ends=True, scope=_SUB),
     Step(Kind.NO_DATA, "meta", _see_meta, None, EVERY_DOOR, scope=_SPECIAL),
     Step(Kind.NO_DATA, "fake", _see_fake, None, EVERY_DOOR, scope=_SUB),
     Step(Kind.NO_DATA, "uninitialized", _see_uninitialized, None, EVERY_DOOR, scope=_SUB),
@@ -328,7 +330,6 @@ STEPS: tuple[Step, ...] = (
     Step(Kind.TRANSFORM, "vmap", _see_vmap, None, EVERY_DOOR, scope=_FUNC),
     Step(Kind.DEVICE, "capture", _see_capture, None, _ARRAY_DOORS, _ARRAY_DOORS, scope=_SPECIAL),
     Step(Kind.SHARDED, "sharded", _see_sharded, None, EVERY_DOOR, scope=_SUB),
-    Step(Kind.SUBCLASS, "unknown", _see_unknown, None, EVERY_DOOR, scope=_SUB),
     Step(Kind.GRAD, "grad", _see_grad, "{x}.detach()", _UNFORCED, copies=False),
     Step(
         Kind.SHARDED, "local", _see_local, "{x}.to_local()", EVERY_DOOR,

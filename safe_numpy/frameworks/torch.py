@@ -52,7 +52,17 @@ class Torch:
 
     def describe(self, x: Tensor) -> Callable[[], Subject]:
         """Return what will say what `x` is, in words; it holds no reference to `x`."""
-        return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, _nbytes(x))
+        if type(x) in table.PLAIN:
+            return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, _nbytes(x))
+        # A subclass may compute each of these, and fail.
+        return functools.partial(
+            _put_into_words,
+            type(x).__name__,
+            _read(lambda: x.dtype, "?"),
+            _read(lambda: _shape(x), "[?]"),
+            _read(lambda: x.device, "?"),
+            _read(lambda: _nbytes(x), 0),
+        )
 
     def result_nbytes(self, x: Tensor, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes of `x`."""
@@ -74,8 +84,15 @@ class Torch:
         return _stock_numpy(x) if not table.converts_itself(x) else x.numpy()
 
 
+def _read(attribute: Callable[[], Any], otherwise: Any) -> Any:
+    try:
+        return attribute()
+    except Exception:
+        return otherwise
+
+
 def _put_into_words(
-    type_name: str, dtype: torch.dtype, shape: Sequence[object] | str, device: torch.device, nbytes: int
+    type_name: str, dtype: torch.dtype | str, shape: Sequence[object] | str, device: torch.device | str, nbytes: int
 ) -> Subject:
     words = shape if isinstance(shape, str) else f"[{', '.join(map(str, shape))}]"
     return Subject(type_name, table.dtype_name(dtype), words, str(device), nbytes)

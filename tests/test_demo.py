@@ -1,0 +1,53 @@
+"""The demo, as a newcomer runs it: explained, then converted to the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_demo(output: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SAFE_NUMPY")}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "digits.py"), "--epochs", "100", "--output", str(output)],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": str(ROOT)} | variables,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_explained(tmp_path: Path) -> None:
+    done = run_demo(tmp_path)
+    assert done.returncode == 0, done.stderr
+    for text in ("GradError: Can't call numpy()", "for 2 reasons:", "NumPy has no bfloat16", "axes.plot(torch.stack("):
+        assert text in done.stdout
+    assert re.search(r"DeviceError: can't convert (toy|cuda):0 device", done.stdout)
+    assert "accuracy 0" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_converted(tmp_path: Path) -> None:
+    done = run_demo(tmp_path, SAFE_NUMPY="permissive")
+    assert done.returncode == 0, done.stderr
+    accuracy = re.search(r"accuracy (\d\.\d+)", done.stdout)
+    assert accuracy is not None
+    assert float(accuracy[1]) > 0.9
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert done.stderr.count("ConversionWarning") == 3
+
+
+@pytest.mark.parametrize("variables", [{"SAFE_NUMPY": "off"}])
+def test_off_is_stock(tmp_path: Path, variables: dict[str, str]) -> None:
+    done = run_demo(tmp_path, **variables)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("RuntimeError: Can't call numpy() on Tensor that requires grad.")
+    assert "safe_numpy." not in done.stderr
