@@ -6,7 +6,6 @@ caught the stock error keep catching. The stock text stands first and whole in `
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from safe_numpy import _wording
 from safe_numpy._callsite import Site
 from safe_numpy._diagnosis import Diagnosis
 from safe_numpy._facts import Kind
+from safe_numpy._mixing import ByRecipe, mix
 
 
 class ConversionWarning(UserWarning):
@@ -27,11 +27,7 @@ class ConversionWarning(UserWarning):
     """
 
 
-class _ByRecipe(type):
-    """Class of the classes: those that are mixed at run time pickle by what they were mixed from."""
-
-
-class ConversionError(Exception, metaclass=_ByRecipe):
+class ConversionError(Exception, metaclass=ByRecipe):
     """A tensor cannot become a NumPy array. Base class of all the others.
 
     `diagnosis` holds the facts; it is None on an error that was rebuilt from its text alone.
@@ -363,32 +359,6 @@ class NumpyError(ConversionError):
 CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
 
 
-_mixed: dict[tuple[type, type], type[ConversionError]] = {}
-
-
-def mix(ours: type[ConversionError], theirs: type) -> type[ConversionError]:
-    """Return the class that is both `ours` and `theirs`, and displays as `ours`."""
-    known = _mixed.get((ours, theirs))
-    if known is not None:
-        return known
-    names = {"__doc__": ours.__doc__, "__module__": ours.__module__, "__qualname__": ours.__qualname__}
-    cls: Any = ours if issubclass(ours, theirs) else _ByRecipe(ours.__name__, (ours, theirs), names)
-    return _mixed.setdefault((ours, theirs), cls)
-
-
-def _reduce_class(cls: type) -> Any:
-    if _is_mixed(cls):
-        return mix, cls.__bases__
-    return cls.__qualname__
-
-
-def _is_mixed(cls: type) -> bool:
-    return len(cls.__bases__) == 2 and issubclass(cls.__bases__[0], ConversionError)
-
-
-copyreg.pickle(_ByRecipe, _reduce_class)
-
-
 def make_error(
     original: Exception, kind: Kind, diagnosis: Callable[[], Diagnosis], site: Site | None
 ) -> ConversionError:
@@ -396,7 +366,7 @@ def make_error(
 
     `diagnosis` is called when somebody reads the error; it must not hold the tensor.
     """
-    cls = mix(CLASSES[kind], type(original))
+    cls: type[ConversionError] = mix(CLASSES[kind], type(original))
     error = cls.__new__(cls, str(original))
     ConversionError.__init__(error, str(original), diagnosis, site)
     for name, value in vars(original).items():

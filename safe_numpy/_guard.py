@@ -142,7 +142,7 @@ def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
     """Return what stops `x` at `door` and what cures it; refused if the array would not fit into memory."""
     with framework.undisturbed():
         plan = framework.plan(x, door)
-        if plan.refused or not plan.copies:
+        if plan.refused or not (plan.copies and plan.problems):
             return plan
         needed = framework.result_nbytes(x, plan)
         limit = _memory.find_limit(needed)

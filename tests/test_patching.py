@@ -287,8 +287,8 @@ def test_modules_point_one_way() -> None:
     root = Path(safe_numpy.__file__).parent
     order = [
         "_version", "_registry", "_facts", "_modes", "_patching", "_callsite", "_memory", "_steps", "_wording",
-        "_diagnosis", "_errors", "_ledger", "frameworks", "frameworks._torch_steps", "frameworks.torch", "_guard",
-        "_install", "_tree", "__init__",
+        "_diagnosis", "_mixing", "_errors", "_ledger", "frameworks", "frameworks._torch_sights",
+        "frameworks._torch_steps", "frameworks.torch", "_guard", "_install", "_tree", "__init__",
     ]  # fmt: skip
     ranks = {f"safe_numpy.{name}": rank for rank, name in enumerate(order)}
     for file in root.rglob("*.py"):

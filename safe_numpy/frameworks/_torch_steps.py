@@ -1,4 +1,4 @@
-"""PyTorch's table of steps: every cause, how to see it, the code that cures it. Only attributes are read.
+"""PyTorch's table of steps: every cause, and the code that cures it. How each is seen stands in `_torch_sights`.
 
 Measured on torch 2.13; texts and threads in the project's catalogue. Order is the order of the fix:
 
@@ -10,17 +10,16 @@ Measured on torch 2.13; texts and threads in the project's catalogue. Order is t
 
 from __future__ import annotations
 
-import functools
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from safe_numpy._facts import NO_FACTS, Door, Facts, Kind
+from safe_numpy._facts import Door, Kind
 from safe_numpy._steps import EVERY_DOOR, Scope, Step
+from safe_numpy.frameworks import _torch_sights as sights
 
 _functorch: Any = torch._C._functorch
 
@@ -28,290 +27,6 @@ _ARRAY_DOORS = EVERY_DOOR - {Door.DLPACK}
 _FORCED = frozenset({Door.FORCE})
 """the door that cures detached, device and lazy-bit problems by itself (torch docs, Tensor.numpy)"""
 
-NUMPY_DTYPES = frozenset(
-    {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
-    | {torch.uint16, torch.uint32, torch.uint64}
-    | {torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128}
-)
-"""the dtypes that NumPy has too (aten/src/ATen: aten_to_numpy_dtype)"""
-
-PLAIN = frozenset({Tensor, torch.nn.Parameter})
-"""the classes that run no code of their own when an attribute is read"""
-
-_HOST_STORAGE = frozenset({"cpu", "cuda", "xpu"})
-"""device types whose storages tell their size; others (xla, a backend in Python) report 0"""
-
-_probe = torch.empty(0)
-
-
-def _loaded_class(module: str, name: str) -> Any:
-    """Return a class if its module is imported: no tensor can be an instance of it otherwise."""
-    return getattr(sys.modules.get(module), name, ())
-
-
-def is_fake(x: Tensor) -> bool:
-    """Tell whether `x` is a FakeTensor, or wraps one."""
-    return isinstance(x, _loaded_class("torch._subclasses.fake_tensor", "FakeTensor"))
-
-
-def is_masked(x: Tensor) -> bool:
-    """Tell whether `x` is a MaskedTensor."""
-    return isinstance(x, _loaded_class("torch.masked.maskedtensor.core", "MaskedTensor"))
-
-
-def is_dtensor(x: Tensor) -> bool:
-    """Tell whether `x` is a DTensor."""
-    return isinstance(
-        x,
-        _loaded_class("torch.distributed.tensor", "DTensor") or _loaded_class("torch.distributed._tensor", "DTensor"),
-    )
-
-
-def is_async(x: Tensor) -> bool:
-    """Tell whether `x` is the pending result of a functional collective."""
-    return isinstance(x, _loaded_class("torch.distributed._functional_collectives", "AsyncCollectiveTensor"))
-
-
-def is_uninitialized(x: Tensor) -> bool:
-    """Tell whether `x` is a parameter of a lazy module that has not run yet."""
-    return type(x) not in PLAIN and isinstance(x, (torch.nn.UninitializedParameter, torch.nn.UninitializedBuffer))
-
-
-def converts_itself(x: Tensor) -> bool:
-    """Tell whether the class brings a ``numpy`` of its own, whose meaning is its own affair."""
-    return any("numpy" in vars(c) for c in type(x).__mro__ if c not in (Tensor, torch._C.TensorBase))
-
-
-def has_python_dispatch(x: Tensor) -> bool:
-    """Tell whether operations on `x` run a ``__torch_dispatch__``: stock ``numpy()`` refuses those."""
-    return torch._C._dispatch_keys(x).has(torch._C.DispatchKey.Python)
-
-
-def _levels(x: Tensor) -> list[Tensor]:
-    """The functorch wrappers of `x`, outermost first."""
-    found = []
-    while _functorch.is_functorch_wrapped_tensor(x):
-        found.append(x)
-        x = _functorch.get_unwrapped(x)
-    return found
-
-
-def _see_numpy(x: Tensor, door: Door) -> Facts | None:
-    if is_numpy_usable():
-        return None
-    try:
-        import numpy
-    except ImportError:
-        return {"state": "NumPy is not installed here"}
-    return {"state": f"NumPy {numpy.__version__} is installed, and torch {torch.__version__} was not built for it"}
-
-
-def is_numpy_usable() -> bool:
-    """Tell whether this torch found a NumPy that it was built for; torch itself decides that once."""
-    if _functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
-        return True  # the probe would meet the transform or the mode: ask another time
-    return _try_probe()
-
-
-@functools.cache
-def _try_probe() -> bool:
-    try:
-        torch._C.TensorBase.numpy(_probe)
-    except RuntimeError:
-        return False
-    return True
-
-
-def _see_meta(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if x.is_meta and not is_fake(x) else None
-
-
-def _see_fake(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_fake(x) else None
-
-
-def _see_uninitialized(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_uninitialized(x) else None
-
-
-def _see_freed(x: Tensor, door: Door) -> Facts | None:
-    if x.layout is not torch.strided or x.device.type not in _HOST_STORAGE or x.is_nested or is_uninitialized(x):
-        return None
-    if _has_no_storage(x) or x.numel() == 0:
-        return None
-    last = x.numel() - 1 if x.is_contiguous() else sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
-    needed = (x.storage_offset() + last + 1) * x.element_size()
-    held = x.untyped_storage().nbytes()
-    return None if held >= needed else {"held": str(held), "needed": str(needed)}
-
-
-def _has_no_storage(x: Tensor) -> bool:
-    """Tell whether `x` is of a kind that never has a storage of its own size."""
-    return torch._C._dispatch_keys(x).raw_repr() != DENSE_ON_HOST and (
-        has_python_dispatch(x)
-        or _functorch.is_functorch_wrapped_tensor(x)
-        or torch._is_functional_tensor(x)
-        or x._is_zerotensor()
-        or x.dtype in (torch.quint4x2, torch.quint2x4)  # several elements share a byte
-    )
-
-
-def _see_vmap(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if any(_functorch.is_batchedtensor(level) for level in _levels(x)) else None
-
-
-def _is_differentiated(x: Tensor) -> bool:
-    """Tell whether torch.func.grad or jvp has hold of `x`: plain tensors too, since ``numpy()`` dispatches there."""
-    if any(_functorch.is_gradtrackingtensor(level) for level in _levels(x)):
-        return True
-    top = _functorch.peek_interpreter_stack()
-    return top is not None and top.key() in (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
-
-
-def _see_differentiated(x: Tensor, door: Door) -> Facts | None:
-    if not _is_differentiated(x) or _see_vmap(x, door) is not None or torch._is_functional_tensor(x):
-        return None
-    return NO_FACTS
-
-
-def _see_functionalized(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if torch._is_functional_tensor(x) else None
-
-
-def _see_capture(x: Tensor, door: Door) -> Facts | None:
-    if not x.is_cuda or not torch.cuda.is_current_stream_capturing():
-        return None
-    return {"device": str(x.device)}
-
-
-def _see_grad(x: Tensor, door: Door) -> Facts | None:
-    if not x.requires_grad or (door is not Door.DLPACK and not torch.is_grad_enabled()):
-        return None
-    if _is_differentiated(x):
-        return None  # that transform tracks it, and detach() would not help
-    node = x.grad_fn
-    return {"origin": "a leaf that requires grad" if node is None else node.name()}
-
-
-def _has_whole_value(x: Any) -> bool:
-    mesh = x.device_mesh
-    if mesh.get_coordinate() is None:
-        return False
-    return all(mesh.size(i) == 1 or p.is_replicate() for i, p in enumerate(x.placements))
-
-
-def _see_sharded(x: Any, door: Door) -> Facts | None:
-    if not is_dtensor(x) or _has_whole_value(x):
-        return None
-    return {"placements": ", ".join(map(repr, x.placements)), "ranks": str(x.device_mesh.size())}
-
-
-def _see_local(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if is_dtensor(x) and _has_whole_value(x) else None
-
-
-def _see_pending(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_async(x) and (door is Door.DLPACK or not converts_itself(x)) else None
-
-
-def _see_masked(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_masked(x) else None
-
-
-def _see_unknown(x: Tensor, door: Door) -> Facts | None:
-    if not has_python_dispatch(x) or converts_itself(x):
-        return None
-    if x.is_nested or is_masked(x) or is_dtensor(x) or is_async(x) or is_fake(x):
-        return None
-    return {"type": type(x).__name__}
-
-
-def _see_device(x: Tensor, door: Door) -> Facts | None:
-    if x.is_cpu or x.is_meta or is_fake(x):
-        return None
-    return {"device": str(x.device)}
-
-
-def _see_quantized(x: Tensor, door: Door) -> Facts | None:
-    return {"dtype": dtype_name(x.dtype)} if x.is_quantized else None
-
-
-def dtype_name(dtype: torch.dtype | torch.layout | str) -> str:
-    """Return ``float32`` for ``torch.float32``."""
-    return str(dtype).removeprefix("torch.")
-
-
-def _is_packed(dtype: torch.dtype) -> bool:
-    """Bits, sub-byte integers and float4: torch itself cannot compute with them, only show their bytes."""
-    return dtype_name(dtype).startswith(("bits", "uint", "int", "float4"))
-
-
-def _see_low_precision(x: Tensor, door: Door) -> Facts | None:
-    dtype = x.dtype
-    if dtype in NUMPY_DTYPES or not dtype.is_floating_point or _is_packed(dtype):
-        return None
-    if door is Door.DLPACK and x.layout is torch.strided:
-        return None  # a capsule carries it; only to_dense() lacks it
-    return {"dtype": dtype_name(dtype)}
-
-
-def _see_complex_half(x: Tensor, door: Door) -> Facts | None:
-    return {"dtype": "complex32"} if x.dtype is torch.complex32 else None
-
-
-def _see_packed(x: Tensor, door: Door) -> Facts | None:
-    dtype = x.dtype
-    if dtype in NUMPY_DTYPES or x.is_quantized or not _is_packed(dtype):
-        return None
-    name = dtype_name(dtype)
-    as_dtype = "int8" if name.startswith("int") else "uint8" if dtype.itemsize == 1 else "uint16"
-    return {"dtype": name, "as_dtype": as_dtype}
-
-
-def _see_any_layout(x: Tensor) -> Facts | None:
-    if x.is_nested or x.layout in (torch.strided, torch.jagged):
-        return None
-    return {"layout": dtype_name(x.layout).removeprefix("_")}
-
-
-def _see_mkldnn(x: Tensor, door: Door) -> Facts | None:
-    return _see_any_layout(x) if x.is_mkldnn else None
-
-
-def _is_float8(dtype: torch.dtype) -> bool:
-    return dtype_name(dtype).startswith("float8")
-
-
-def _see_float8_layout(x: Tensor, door: Door) -> Facts | None:
-    facts = _see_any_layout(x) if _is_float8(x.dtype) else None
-    return facts and {**facts, "dtype": dtype_name(x.dtype)}
-
-
-def _see_layout(x: Tensor, door: Door) -> Facts | None:
-    return None if x.is_mkldnn or _is_float8(x.dtype) else _see_any_layout(x)
-
-
-def _see_conj(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if not x.is_nested and x.is_conj() else None
-
-
-def _see_neg(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if not x.is_nested and x.is_neg() else None
-
-
-def _see_zero(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if not x.is_nested and x._is_zerotensor() else None
-
-
-def _see_nested(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if x.is_nested else None
-
-
-def _masked_parts(x: Any) -> Mapping[str, tuple[str, Tensor]]:
-    return {"data": ("{x}.get_data()", x._masked_data), "mask": ("{x}.get_mask()", x._masked_mask)}
-
-
-_NONE: frozenset[Door] = frozenset()
 _UNFORCED = EVERY_DOOR - _FORCED
 
 # debug_unwrap came with torch 2.7; what it calls undoes one level
@@ -320,64 +35,62 @@ _UNWRAP = "torch.func.debug_unwrap" if hasattr(torch.func, "debug_unwrap") else 
 _SUB, _FUNC, _SPECIAL = Scope.SUBCLASS, Scope.TRANSFORM, Scope.SPECIAL
 
 STEPS: tuple[Step, ...] = (
-    Step(Kind.NUMPY, "numpy", _see_numpy, None, _ARRAY_DOORS),
+    Step(Kind.NUMPY, "numpy", sights.see_numpy, None, _ARRAY_DOORS),
     # first, and last: whatever else is asked of it runs its own code
-    Step(Kind.SUBCLASS, "unknown", _see_unknown, None, EVERY_DOOR, ends=True, scope=_SUB),
-    Step(Kind.NO_DATA, "meta", _see_meta, None, EVERY_DOOR, scope=_SPECIAL),
-    Step(Kind.NO_DATA, "fake", _see_fake, None, EVERY_DOOR, scope=_SUB),
-    Step(Kind.NO_DATA, "uninitialized", _see_uninitialized, None, EVERY_DOOR, scope=_SUB),
-    Step(Kind.NO_DATA, "freed", _see_freed, None, EVERY_DOOR),
-    Step(Kind.TRANSFORM, "vmap", _see_vmap, None, EVERY_DOOR, scope=_FUNC),
-    Step(Kind.DEVICE, "capture", _see_capture, None, _ARRAY_DOORS, _ARRAY_DOORS, scope=_SPECIAL),
-    Step(Kind.SHARDED, "sharded", _see_sharded, None, EVERY_DOOR, scope=_SUB),
-    Step(Kind.GRAD, "grad", _see_grad, "{x}.detach()", _UNFORCED, copies=False),
+    Step(Kind.SUBCLASS, "unknown", sights.see_unknown, None, EVERY_DOOR, ends=True, scope=_SUB),
+    Step(Kind.NO_DATA, "meta", sights.see_meta, None, EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.NO_DATA, "fake", sights.see_fake, None, EVERY_DOOR, scope=_SUB),
+    Step(Kind.NO_DATA, "uninitialized", sights.see_uninitialized, None, EVERY_DOOR, scope=_SUB),
+    Step(Kind.NO_DATA, "freed", sights.see_freed, None, EVERY_DOOR),
+    Step(Kind.TRANSFORM, "vmap", sights.see_vmap, None, EVERY_DOOR, scope=_FUNC),
+    Step(Kind.DEVICE, "capture", sights.see_capture, None, _ARRAY_DOORS, _ARRAY_DOORS, scope=_SPECIAL),
+    Step(Kind.SHARDED, "sharded", sights.see_sharded, None, EVERY_DOOR, scope=_SUB),
+    Step(Kind.GRAD, "grad", sights.see_grad, "{x}.detach()", _UNFORCED, copies=False),
     Step(
-        Kind.SHARDED, "local", _see_local, "{x}.to_local()", EVERY_DOOR,
+        Kind.SHARDED, "local", sights.see_local, "{x}.to_local()", EVERY_DOOR,
         copies=False, reveal=lambda x: x._local_tensor, scope=_SUB,
     ),
     Step(
-        Kind.SUBCLASS, "pending", _see_pending, "{x}.wait()", EVERY_DOOR,
+        Kind.SUBCLASS, "pending", sights.see_pending, "{x}.wait()", EVERY_DOOR,
         copies=False, reveal=lambda x: x.elem, scope=_SUB,
     ),
     Step(
         # np.asarray drops a mask without a word
-        Kind.MASKED, "masked", _see_masked, "np.ma.MaskedArray({data}, mask=~{mask})", EVERY_DOOR,
-        refused=frozenset({Door.ARRAY}), ends=True, copies=False, parts=_masked_parts, scope=_SUB,
+        Kind.MASKED, "masked", sights.see_masked, "np.ma.MaskedArray({data}, mask=~{mask})", EVERY_DOOR,
+        refused=frozenset({Door.ARRAY}), ends=True, copies=False, parts=sights.masked_parts, scope=_SUB,
     ),
-    Step(Kind.DEVICE, "device", _see_device, "{x}.cpu()", _ARRAY_DOORS - _FORCED, _ARRAY_DOORS, scope=_SPECIAL),
-    Step(Kind.QUANTIZED, "quantized", _see_quantized, "{x}.dequantize()", EVERY_DOOR, itemsize=4, scope=_SPECIAL),
+    Step(Kind.DEVICE, "device", sights.see_device, "{x}.cpu()", _ARRAY_DOORS - _FORCED, _ARRAY_DOORS, scope=_SPECIAL),
+    Step(Kind.QUANTIZED, "quantized", sights.see_quantized, "{x}.dequantize()", EVERY_DOOR, itemsize=4, scope=_SPECIAL),
     # an mkldnn tensor has no casts: dense first
-    Step(Kind.LAYOUT, "layout", _see_mkldnn, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
-    Step(Kind.DTYPE, "float", _see_low_precision, "{x}.float()", _ARRAY_DOORS, itemsize=4),
+    Step(Kind.LAYOUT, "layout", sights.see_mkldnn, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.DTYPE, "float", sights.see_low_precision, "{x}.float()", _ARRAY_DOORS, itemsize=4),
     Step(
-        Kind.DTYPE, "complex", _see_complex_half, "{x}.to(torch.complex64)", _ARRAY_DOORS, _ARRAY_DOORS, itemsize=8
+        Kind.DTYPE, "complex", sights.see_complex_half, "{x}.to(torch.complex64)",
+        _ARRAY_DOORS, _ARRAY_DOORS, itemsize=8,
     ),
-    Step(Kind.DTYPE, "packed", _see_packed, "{x}.view(torch.{as_dtype})", EVERY_DOOR, copies=False),
-    Step(Kind.LAYOUT, "float8_layout", _see_float8_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
-    Step(Kind.LAYOUT, "layout", _see_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
-    Step(Kind.CONJ, "conj", _see_conj, "{x}.resolve_conj()", _UNFORCED, scope=_SPECIAL),
-    Step(Kind.NEG, "neg", _see_neg, "{x}.resolve_neg()", _UNFORCED, scope=_SPECIAL),
+    Step(Kind.DTYPE, "packed", sights.see_packed, "{x}.view(torch.{as_dtype})", EVERY_DOOR, copies=False),
+    Step(Kind.LAYOUT, "float8_layout", sights.see_float8_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.LAYOUT, "layout", sights.see_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.CONJ, "conj", sights.see_conj, "{x}.resolve_conj()", _UNFORCED, scope=_SPECIAL),
+    Step(Kind.NEG, "neg", sights.see_neg, "{x}.resolve_neg()", _UNFORCED, scope=_SPECIAL),
     Step(
-        Kind.NESTED, "nested", _see_nested, "np.fromiter((row.numpy() for row in {x}.unbind()), dtype=object)",
+        Kind.NESTED, "nested", sights.see_nested, "np.fromiter((row.numpy() for row in {x}.unbind()), dtype=object)",
         EVERY_DOOR, ends=True, copies=False, scope=_SPECIAL,
     ),
     Step(
-        Kind.TRANSFORM, "func", _see_differentiated, f"np.from_dlpack({_UNWRAP}({{x}}).data)", EVERY_DOOR,
+        Kind.TRANSFORM, "func", sights.see_differentiated, f"np.from_dlpack({_UNWRAP}({{x}}).data)", EVERY_DOOR,
         ends=True, copies=False, scope=_FUNC,
     ),
     # clone() brings the wrapper up to date with writes to its views
     Step(
-        Kind.TRANSFORM, "functionalize", _see_functionalized, f"{_UNWRAP}({{x}}.clone())", EVERY_DOOR,
+        Kind.TRANSFORM, "functionalize", sights.see_functionalized, f"{_UNWRAP}({{x}}.clone())", EVERY_DOOR,
         scope=_SPECIAL,
     ),
     Step(
-        Kind.ZERO, "zero", _see_zero, "{x}.numpy(force=True)", _UNFORCED, _ARRAY_DOORS, ends=True, scope=_SPECIAL
+        Kind.ZERO, "zero", sights.see_zero, "{x}.numpy(force=True)", _UNFORCED, _ARRAY_DOORS, ends=True, scope=_SPECIAL
     ),
-    Step(Kind.ZERO, "zero", _see_zero, "{x}.clone()", _UNFORCED, frozenset({Door.DLPACK}), scope=_SPECIAL),
+    Step(Kind.ZERO, "zero", sights.see_zero, "{x}.clone()", _UNFORCED, frozenset({Door.DLPACK}), scope=_SPECIAL),
 )  # fmt: skip
-
-DENSE_ON_HOST = torch._C._dispatch_keys(torch.empty(0)).raw_repr()
-"""dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys"""
 
 _BY_SCOPE = {
     scopes: tuple(step for step in STEPS if step.scope in (Scope.ANY, *scopes))
@@ -388,11 +101,11 @@ _BY_SCOPE = {
 
 def find_steps(x: Tensor) -> Sequence[Step]:
     """Return the steps that can concern `x`: a failure is often swallowed, so asking is to be quick."""
-    special = torch._C._dispatch_keys(x).raw_repr() != DENSE_ON_HOST
+    special = torch._C._dispatch_keys(x).raw_repr() != sights.DENSE_ON_HOST
     scopes: tuple[Scope, ...] = (_SPECIAL,) if special else ()
     if _functorch.peek_interpreter_stack() is not None or (special and _functorch.is_functorch_wrapped_tensor(x)):
         scopes = (_FUNC, *scopes)
-    if type(x) not in PLAIN:
+    if type(x) not in sights.PLAIN:
         scopes = (_SUB, *scopes)
     return _BY_SCOPE[scopes]
 

@@ -17,6 +17,7 @@ from safe_numpy._facts import Door, Subject
 from safe_numpy._patching import Target, when_imported
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import Responder
+from safe_numpy.frameworks import _torch_sights as sights
 from safe_numpy.frameworks import _torch_steps as table
 
 _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
@@ -52,7 +53,7 @@ class Torch:
 
     def describe(self, x: Tensor) -> Callable[[], Subject]:
         """Return what will say what `x` is, in words; it holds no reference to `x`."""
-        if type(x) in table.PLAIN:
+        if type(x) in sights.PLAIN:
             return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, _nbytes(x))
         # A subclass may compute each of these, and fail.
         return functools.partial(
@@ -66,7 +67,10 @@ class Torch:
 
     def result_nbytes(self, x: Tensor, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes of `x`."""
-        return x.numel() * (plan.itemsize or x.element_size())
+        if type(x) in sights.PLAIN:
+            return x.numel() * (plan.itemsize or x.element_size())
+        with self.undisturbed():
+            return x.numel() * (plan.itemsize or x.element_size())
 
     def order(self, door: Door) -> tuple[str, ...]:
         """Return the kinds in the order in which torch checks them."""
@@ -81,7 +85,7 @@ class Torch:
 
     def to_array(self, x: Tensor) -> Any:
         """Convert as plain torch does, errors included."""
-        return _stock_numpy(x) if not table.converts_itself(x) else x.numpy()
+        return _stock_numpy(x) if not sights.converts_itself(x) else x.numpy()
 
 
 def _read(attribute: Callable[[], Any], otherwise: Any) -> Any:
@@ -95,25 +99,25 @@ def _put_into_words(
     type_name: str, dtype: torch.dtype | str, shape: Sequence[object] | str, device: torch.device | str, nbytes: int
 ) -> Subject:
     words = shape if isinstance(shape, str) else f"[{', '.join(map(str, shape))}]"
-    return Subject(type_name, table.dtype_name(dtype), words, str(device), nbytes)
+    return Subject(type_name, sights.dtype_name(dtype), words, str(device), nbytes)
 
 
 def _shape(x: Tensor) -> Sequence[object] | str:
     if x.is_nested:
         return f"[{x.size(0)} rows]"
-    return "[?]" if table.is_uninitialized(x) else x.shape
+    return "[?]" if sights.is_uninitialized(x) else x.shape
 
 
 def _nbytes(x: Tensor) -> int:
-    if type(x) in table.PLAIN and x.layout is torch.strided and not x.is_meta:
+    if type(x) in sights.PLAIN and x.layout is torch.strided and not x.is_meta:
         return x.nbytes
-    if x.is_meta or table.is_fake(x) or table.is_uninitialized(x):
+    if x.is_meta or sights.is_fake(x) or sights.is_uninitialized(x):
         return 0
-    if x.layout is torch.sparse_coo and not table.is_masked(x):
+    if x.layout is torch.sparse_coo and not sights.is_masked(x):
         return x._values().nbytes + x._indices().nbytes
-    if x.layout in (torch.sparse_csr, torch.sparse_bsr) and not table.is_masked(x):
+    if x.layout in (torch.sparse_csr, torch.sparse_bsr) and not sights.is_masked(x):
         return x.values().nbytes + x.crow_indices().nbytes + x.col_indices().nbytes
-    if x.layout in (torch.sparse_csc, torch.sparse_bsc) and not table.is_masked(x):
+    if x.layout in (torch.sparse_csc, torch.sparse_bsc) and not sights.is_masked(x):
         return x.values().nbytes + x.ccol_indices().nbytes + x.row_indices().nbytes
     return x.numel() * x.element_size()
 
@@ -152,7 +156,7 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
 
 
 def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
-    if type(self) in table.PLAIN and self.requires_grad and force is False and _positional is _ABSENT:
+    if type(self) in sights.PLAIN and self.requires_grad and force is False and _positional is _ABSENT:
         answer = _convert_ahead(self)
         if answer is not NotImplemented:
             return answer
@@ -205,8 +209,8 @@ def _teach_dynamo(dynamo: object) -> None:
 def _convert_ahead(x: Tensor) -> Any:
     """Return the array of a dense host tensor that requires grad, without the stock error in between."""
     if not (
-        torch._C._dispatch_keys(x).raw_repr() == table.DENSE_ON_HOST
-        and x.dtype in table.NUMPY_DTYPES
+        torch._C._dispatch_keys(x).raw_repr() == sights.DENSE_ON_HOST
+        and x.dtype in sights.NUMPY_DTYPES
         and torch.is_grad_enabled()  # inside no_grad stock converts it
         and x.data_ptr()  # none: freed storage
     ):
