@@ -23,7 +23,8 @@ def mix(ours: type, theirs: type) -> Any:
     if known is not None:
         return known
     names = {"__doc__": ours.__doc__, "__module__": ours.__module__, "__qualname__": ours.__qualname__}
-    cls = ours if issubclass(ours, theirs) else type(ours)(ours.__name__, (ours, theirs), names)
+    metaclass: Any = type(ours)
+    cls = ours if issubclass(ours, theirs) else metaclass(ours.__name__, (ours, theirs), names)
     return _mixed.setdefault((ours, theirs), cls)
 
 
