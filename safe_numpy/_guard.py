@@ -84,7 +84,7 @@ class Guard:
             return NotImplemented
         _inside.busy = True
         try:
-            return self._convert(x, Door.NUMPY, _find_caller(sys._getframe(1)), plan)
+            return self._convert(x, Door.NUMPY, sys._getframe(1), plan)
         except ConversionWarning:
             raise
         except Exception:

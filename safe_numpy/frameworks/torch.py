@@ -67,8 +67,8 @@ class Torch:
 
     def result_nbytes(self, x: Tensor, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes of `x`."""
-        if type(x) in sights.PLAIN:
-            return x.numel() * (plan.itemsize or x.element_size())
+        if not plan.copies and type(x) in sights.PLAIN:
+            return x.nbytes
         with self.undisturbed():
             return x.numel() * (plan.itemsize or x.element_size())
 
