@@ -8,10 +8,11 @@ ENV := .venv/.complete
 
 demo: $(ENV)
 	$(BIN)/python examples/digits.py
+	$(BIN)/python examples/digits_tensorflow.py
 	SAFE_NUMPY=permissive $(BIN)/python examples/digits.py
 
 test: $(ENV)
-	SAFE_NUMPY_TEST_FRAMEWORKS=torch $(BIN)/python -m pytest
+	SAFE_NUMPY_TEST_FRAMEWORKS=torch,tensorflow $(BIN)/python -m pytest
 
 lint: $(ENV)
 	$(BIN)/ruff check .
@@ -20,7 +21,7 @@ lint: $(ENV)
 
 # every message anew; read the diff before you commit it
 snapshots: $(ENV)
-	SAFE_NUMPY_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_messages.py
+	SAFE_NUMPY_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_messages.py tests/test_messages_tensorflow.py
 
 bench: $(ENV)
 	$(BIN)/python benchmarks/bench.py
@@ -30,5 +31,5 @@ clean:
 
 $(ENV): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,tensorflow-cpu,test]'
 	touch $@

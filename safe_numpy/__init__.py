@@ -13,12 +13,15 @@ from safe_numpy._version import __version__ as __version__
 if TYPE_CHECKING:
     from safe_numpy._diagnosis import Diagnosis
     from safe_numpy._errors import (
+        CompositeError,
         ConjError,
         ConversionError,
         ConversionWarning,
         DeviceError,
         DTypeError,
         GradError,
+        HandleError,
+        HazardWarning,
         LayoutError,
         MaskedError,
         NegError,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         QuantizedError,
         ShardedError,
         SubclassError,
+        SymbolicError,
         TransformError,
         ZeroError,
     )
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from safe_numpy._tree import diagnose, to_numpy
 
 __all__ = [
+    "CompositeError",
     "ConjError",
     "ConversionError",
     "ConversionWarning",
@@ -42,6 +47,8 @@ __all__ = [
     "DeviceError",
     "Diagnosis",
     "GradError",
+    "HandleError",
+    "HazardWarning",
     "LayoutError",
     "MaskedError",
     "Mode",
@@ -52,6 +59,7 @@ __all__ = [
     "QuantizedError",
     "ShardedError",
     "SubclassError",
+    "SymbolicError",
     "TransformError",
     "ZeroError",
     "diagnose",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -22,6 +23,9 @@ class Site:
     function: str
 
 
+_translators: dict[str, Callable[[FrameType], Site | None]] = {}
+
+
 def find_user_frame(frame: FrameType) -> FrameType:
     """Return the innermost frame at or above `frame` that is no library's; else `frame` itself."""
     candidate: FrameType | None = frame
@@ -36,9 +40,22 @@ def find_user_frame(frame: FrameType) -> FrameType:
     return frame
 
 
+def translate(mark: str, translator: Callable[[FrameType], Site | None]) -> None:
+    """Have `translator` say where a frame stands whose file name contains `mark`: code made from other code."""
+    _translators[mark] = translator
+
+
 def locate(frame: FrameType) -> Site:
-    """Return where `frame` stands."""
+    """Return where `frame` stands, in the source that its reader wrote."""
     code = frame.f_code
+    for mark, translator in _translators.items():
+        if mark in code.co_filename:
+            try:
+                site = translator(frame)
+            except Exception:
+                continue  # the generated line is better than none
+            if site is not None:
+                return site
     return Site(code.co_filename, frame.f_lineno, code.co_name)
 
 

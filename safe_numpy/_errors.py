@@ -15,6 +15,9 @@ from safe_numpy._diagnosis import Diagnosis
 from safe_numpy._facts import Kind
 from safe_numpy._mixing import ByRecipe, mix
 
+_OWN = frozenset({"site", "_stock_text", "_diagnosis"})
+_PLAIN = (str, int, float, type(None))
+
 
 class ConversionWarning(UserWarning):
     """Permissive mode converted a tensor: once per call site, with the code to write instead.
@@ -24,6 +27,14 @@ class ConversionWarning(UserWarning):
     ...     warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
     ...     torch.ones(2, requires_grad=True).numpy()
     array([1., 1.], dtype=float32)
+    """
+
+
+class HazardWarning(UserWarning):
+    """A conversion worked, and something was lost without a word. Once per call site.
+
+    It occurs when ``numpy()`` is called on a TensorFlow tensor that an active `tf.GradientTape` records: what is
+    computed from the array has no gradient, and ``tape.gradient`` gives None.
     """
 
 
@@ -48,8 +59,8 @@ class ConversionError(Exception, metaclass=ByRecipe):
     ) -> None:
         # Not super(): the framework's own class may ask for other arguments.
         Exception.__init__(self, message)
-        self.message = message
         self.site = site
+        self._stock_text = message  # not `message`: tf.errors has a property of that name
         self._diagnosis = diagnosis
 
     @property
@@ -62,13 +73,15 @@ class ConversionError(Exception, metaclass=ByRecipe):
     def __str__(self) -> str:
         try:
             if self.diagnosis is None:
-                return self.message
-            return f"{self.message}\n\n{_wording.explain(self.diagnosis, self.site)}"
+                return self._stock_text
+            return f"{self._stock_text}\n\n{_wording.explain(self.diagnosis, self.site)}"
         except Exception as error:
-            return f"{self.message}\n{_wording.note_own_failure(error)}"
+            return f"{self._stock_text}\n{_wording.note_own_failure(error)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.message, self.diagnosis, self.site)
+        # Of the framework's own attributes the plain ones go along: an operation or a graph stays where it is.
+        plain = {k: v for k, v in vars(self).items() if k not in _OWN and isinstance(v, _PLAIN)}
+        return type(self), (self._stock_text, self.diagnosis, self.site), plain or None
 
 
 class DeviceError(ConversionError):
@@ -347,6 +360,59 @@ class ShardedError(ConversionError):
     kind = Kind.SHARDED
 
 
+class SymbolicError(ConversionError):
+    """The tensor is symbolic: it stands for a value that some later run will have.
+
+    It occurs wherever TensorFlow traces a function: `tf.function`, `Dataset.map`, a Keras loss, metric or layer under
+    `fit`, a TF1 graph; and on a Keras placeholder. Fails::
+
+        dataset.map(lambda x: x.numpy())
+
+    Works::
+
+        dataset.map(lambda x: tf.py_function(lambda x: x.numpy(), [x], x.dtype))
+
+    In Keras, write it with TF operations, or compile with ``run_eagerly=True``; what passes through NumPy then has no
+    gradient.
+    """
+
+    kind = Kind.SYMBOLIC
+
+
+class CompositeError(ConversionError):
+    """The value is made of several tensors: a SparseTensor, IndexedSlices, an Optional.
+
+    Fails::
+
+        tf.sparse.from_dense([[0, 1]]).numpy()
+
+    Works::
+
+        tf.sparse.to_dense(tf.sparse.from_dense([[0, 1]])).numpy()
+
+    IndexedSlices must know their shape (``dense_shape``), an Optional must have a value.
+    """
+
+    kind = Kind.COMPOSITE
+
+
+class HandleError(ConversionError):
+    """The tensor holds no numbers but a handle to something else: its dtype is variant or resource.
+
+    Fails::
+
+        variable.handle.numpy()
+
+    Works::
+
+        variable.numpy()
+
+    A variant may hold a ragged tensor (``tf.RaggedTensor.from_variant``) or a dataset (iterate the dataset).
+    """
+
+    kind = Kind.HANDLE
+
+
 class NumpyError(ConversionError):
     """torch found no NumPy that it can use: none is installed, or one that it was not built for.
 
@@ -376,5 +442,5 @@ def make_error(
     return error
 
 
-for _class in (ConversionError, ConversionWarning, *CLASSES.values()):
+for _class in (ConversionError, ConversionWarning, HazardWarning, *CLASSES.values()):
     _class.__module__ = "safe_numpy"  # where people find it, and so how a traceback shows it

@@ -25,6 +25,9 @@ class Kind(StrEnum):
     TRANSFORM = "transform"
     SUBCLASS = "subclass"
     SHARDED = "sharded"
+    SYMBOLIC = "symbolic"
+    COMPOSITE = "composite"
+    HANDLE = "handle"
     NUMPY = "numpy"
 
 
@@ -71,8 +74,10 @@ class Subject:
     dtype: str
     shape: str
     device: str
+    """empty for what lives on none: a symbolic tensor, a placeholder"""
     nbytes: int
     """bytes that the tensor's own data takes where it lives; 0 where it has none"""
 
     def __str__(self) -> str:
-        return f"{self.type_name} {self.dtype}{self.shape} on {self.device}"
+        where = f" on {self.device}" if self.device else ""
+        return f"{self.type_name} {self.dtype}{self.shape}{where}"

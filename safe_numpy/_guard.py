@@ -10,13 +10,13 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from safe_numpy import _ledger, _memory, _wording
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
-from safe_numpy._errors import ConversionError, ConversionWarning, make_error
+from safe_numpy._errors import ConversionError, ConversionWarning, HazardWarning, make_error
 from safe_numpy._facts import Door, Kind, Problem, Subject
 from safe_numpy._modes import Mode, get_mode
 from safe_numpy._steps import Plan
@@ -30,6 +30,7 @@ class _Inside(threading.local):
 
 
 _inside = _Inside()
+_MOST_HAZARDS = 10_000
 
 
 class Guard:
@@ -39,6 +40,7 @@ class Guard:
         self.framework = framework
         self.active = True
         """False once uninstalled: another library may still hold the guarded functions"""
+        self._hazards: dict[tuple[int, int], CodeType] = {}
 
     def respond(self, error: Exception, x: Any, door: Door) -> Any:
         """Answer a stock `error`: return the array (at the DLPack door, the tensor to export), or what to raise.
@@ -74,6 +76,38 @@ class Guard:
             return error
         finally:
             _inside.busy = False
+
+    def warn_hazard(self, x: Any, hazard: str) -> None:
+        """Warn, once per call site, of what was lost in a conversion that worked; called by the guarded function."""
+        if _inside.busy or not self.active:
+            return
+        _inside.busy = True
+        try:
+            if get_mode() is Mode.OFF:
+                return
+            frame = find_user_frame(_find_caller(sys._getframe(1)))
+            key = (id(frame.f_code), frame.f_lasti)
+            if key in self._hazards:
+                return
+            subject = self.framework.describe(x)()
+            _warn_at(locate(frame), frame, HazardWarning(_wording.warn_hazard(hazard, subject)))
+            if len(self._hazards) < _MOST_HAZARDS:
+                self._hazards[key] = frame.f_code  # keeps the id from being used again
+        except HazardWarning:
+            raise  # the user's filters make errors of our warnings
+        except Exception:
+            return  # the conversion worked: nothing of ours may spoil it
+        finally:
+            _inside.busy = False
+
+    def permits(self, x: Any) -> bool:
+        """Tell whether a conversion of `x` would be made, here and now; never raises."""
+        if _inside.busy or not self.active:
+            return False
+        try:
+            return get_mode() is Mode.PERMISSIVE and not examine(self.framework, x).refused
+        except Exception:
+            return False
 
     def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Convert `x` by a plan that is known to fit, without asking the stock code first.
@@ -127,15 +161,19 @@ def _find_caller(guarded: FrameType) -> FrameType:
 
 
 def _warn(text: str, entry: _ledger.Entry, frame: FrameType) -> None:
+    _warn_at(entry.site, frame, ConversionWarning(text))
+    entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
+
+
+def _warn_at(site: Site, frame: FrameType, warning: Warning) -> None:
     warnings.warn_explicit(
-        ConversionWarning(text),
-        ConversionWarning,
-        entry.site.filename,
-        entry.site.lineno,
+        warning,
+        type(warning),
+        site.filename,
+        site.lineno,
         module=frame.f_globals.get("__name__"),
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
-    entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
 
 
 def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:

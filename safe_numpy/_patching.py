@@ -67,7 +67,7 @@ class PatchStack:
             if not earlier.undo():
                 break
         own = vars(owner).get(name)
-        guarded = target.build(getattr(owner, name) if own is None else own)
+        guarded = target.build(_find_stock(owner, name) if own is None else own)
         applied = _Applied(owner, name, guarded, own)
         setattr(guarded, _MARK, applied)
         setattr(owner, name, guarded)
@@ -81,6 +81,14 @@ class PatchStack:
             if not applied.undo() and _is_reachable(applied):
                 left.append(f"{applied.owner.__module__}.{applied.owner.__qualname__}.{applied.name}")
         return left
+
+
+def _find_stock(owner: type, name: str) -> Callable[..., Any]:
+    """Return the inherited attribute. `__getattr__` need not exist: what fails then is `object`'s own lookup."""
+    if name == "__getattr__" and not hasattr(owner, name):
+        return object.__getattribute__
+    stock: Callable[..., Any] = getattr(owner, name)
+    return stock
 
 
 def _is_reachable(applied: _Applied) -> bool:

@@ -11,7 +11,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from safe_numpy._facts import Problem
+from safe_numpy._facts import Problem, Subject
 
 if TYPE_CHECKING:
     from safe_numpy._callsite import Site
@@ -147,6 +147,69 @@ SENTENCES: dict[str, Sentence] = {
         "it is a nested tensor: its rows differ in length",
         done="made an object array of its rows",
     ),
+    "traced": Sentence(
+        "`{function}` is being traced: the tensor stands for a value of later runs",
+        instead="use TF operations, or `tf.py_function` inside `{function}`; or convert what `{function}` returns",
+    ),
+    "traced_by_dataset": Sentence(
+        "`Dataset.{operation}` is tracing `{function}`: the tensor stands for every element to come",
+        instead="use TF operations, or `tf.py_function` or `tf.numpy_function` inside `{function}`; "
+        "tf.config.run_functions_eagerly does not reach a Dataset",
+    ),
+    "traced_by_keras": Sentence(
+        "Keras is tracing its step (fit, evaluate or predict): the tensor stands for a value of later steps",
+        instead="use TF operations or keras.ops; or `compile(run_eagerly=True)`, which runs it with values, "
+        "and what passes through NumPy then has no gradient",
+    ),
+    "leaked": Sentence(
+        "it was made while `{function}` was traced, and is used outside: it never had a value here",
+        instead="return it from `{function}`, and convert what the call returns",
+    ),
+    "in_graph": Sentence(
+        "it belongs to a graph that is being built: it has a value only when that runs",
+        instead="`session.run({x})` in TF1 code; in TF2 convert outside of the graph",
+    ),
+    "variable_in_graph": Sentence(
+        "it is a variable, read while `{function}` is being traced",
+        instead="use `{x}` itself there, or convert it outside of `{function}`",
+    ),
+    "keras_tensor": Sentence(
+        "it is a placeholder of a Keras model: a shape and a dtype, and no value",
+        instead="build a keras.Model from it, call that with values, and convert the result",
+    ),
+    "variant": Sentence(
+        "its dtype is variant: it holds a handle to another object",
+        instead="take the object: `tf.RaggedTensor.from_variant({x}, dtype, ragged_rank)` for a ragged tensor, "
+        "or iterate the dataset",
+    ),
+    "resource": Sentence(
+        "its dtype is resource: it holds a handle to a variable, a table or an iterator",
+        instead="convert the variable itself (`variable.numpy()`), or `variable.read_value()`",
+    ),
+    "sparse_tensor": Sentence(
+        "it is a SparseTensor: indices and values, and no array",
+        done="made dense, from a SparseTensor",
+    ),
+    "slices": Sentence(
+        "it is an IndexedSlices: some rows of a larger tensor",
+        done="made dense, from IndexedSlices",
+    ),
+    "slices_without_shape": Sentence(
+        "it is an IndexedSlices that does not know the shape of the whole (dense_shape is None)",
+        instead="convert `{x}.values` and `{x}.indices`, or make it with a dense_shape",
+    ),
+    "optional": Sentence(
+        "it is an Optional: a value, or none",
+        done="taken from its Optional",
+    ),
+    "optional_without_value": Sentence(
+        "it is an Optional without a value",
+        instead="ask `{x}.has_value()` first",
+    ),
+    "optional_of_several": Sentence(
+        "it is an Optional of several tensors",
+        instead="`safe_numpy.to_numpy({x}.get_value())`",
+    ),
     "too_large": Sentence(
         "the array would take {needed}, and {limit} may be used",
         instead="convert a part of it, or raise SAFE_NUMPY_MAX_BYTES",
@@ -236,9 +299,21 @@ def warn_converted(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.subject} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.fix}"
 
 
+HAZARDS: dict[str, str] = {
+    "tape": "numpy() of {subject} inside a GradientTape that records it: the gradient stops here, and tape.gradient "
+    "gives None for what it came from. For a value to look at only, say so: tf.stop_gradient(x).numpy()",
+}
+"""what is said of a conversion that worked, and lost something"""
+
+
+def warn_hazard(hazard: str, subject: Subject) -> str:
+    """Return the warning for a conversion that worked, and lost something."""
+    return HAZARDS[hazard].format(subject=subject)
+
+
 def not_a_tensor(x: object) -> str:
     """Return the error for something that is no tensor of an imported framework."""
-    return f"expected a torch tensor, got {_type_name(x)}"
+    return f"expected a tensor of torch, TensorFlow or Keras, got {_type_name(x)}"
 
 
 def exhaustible(x: object, path: str) -> str:

@@ -10,10 +10,13 @@ import pytest
 import safe_numpy
 from safe_numpy import _ledger, _modes
 
-WANTED = os.environ.get("SAFE_NUMPY_TEST_FRAMEWORKS", "torch").split(",")
+WANTED = os.environ.get("SAFE_NUMPY_TEST_FRAMEWORKS", "torch,tensorflow").split(",")
 
 for _name in WANTED:
     __import__(_name)  # a framework that should be here and is not fails the tests; it does not skip them
+
+
+collect_ignore = [] if "tensorflow" in WANTED else ["test_tensorflow.py", "test_messages_tensorflow.py"]
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,12 @@ class Responder(Protocol):
     def respond(self, error: Exception, x: Any, door: Door) -> Any:
         """Return the array (at the DLPack door, the tensor to export), or the exception to raise."""
 
+    def warn_hazard(self, x: Any, hazard: str) -> None:
+        """Warn, once per call site, of what was lost in a conversion that worked."""
+
+    def permits(self, x: Any) -> bool:
+        """Tell whether a conversion of `x` would be made, here and now."""
+
     def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Return the array without asking the stock code first, or NotImplemented."""
 
@@ -65,7 +71,7 @@ class Framework(Protocol):
 def loaded() -> Iterator[Framework]:
     """Yield the frameworks that this program has imported."""
     for module in FRAMEWORKS:
-        if module in sys.modules:
+        if sys.modules.get(module) is not None:
             yield load(module)
 
 

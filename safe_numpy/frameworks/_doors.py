@@ -1,0 +1,66 @@
+"""Guarded methods, for doors that any framework may have."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from safe_numpy._facts import Door
+from safe_numpy.frameworks import Responder
+
+
+def guard_method(guard: Responder, door: Door, stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard a method that fails for some tensors."""
+
+    # functools.wraps keeps the module's name, by which AutoGraph knows that it need not convert the function
+    @functools.wraps(stock)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return stock(self, *args, **kwargs)
+        except Exception as error:
+            __tracebackhide__ = True
+            answer = guard.respond(error, self, door)
+            if isinstance(answer, Exception):
+                del self  # the traceback holds this frame, which must hold neither the tensor nor the error
+                try:
+                    if answer is error:
+                        raise
+                    raise answer from answer.__cause__
+                finally:
+                    del answer
+            return answer
+
+    return guarded
+
+
+def guard_missing(guard: Responder, stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard the lookup of an attribute that is not there; `stock` is what the class did about it."""
+
+    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
+        try:
+            return stock(self, name)
+        except AttributeError as error:
+            __tracebackhide__ = True
+            if name != "numpy":
+                raise
+            if guard.permits(self):  # only where there is a value: for the others the attribute stays missing
+                return functools.partial(_convert, self, guard, error)
+            answer = guard.respond(error, self, Door.NUMPY)
+            del self
+            try:
+                if answer is error:
+                    raise
+                raise answer from answer.__cause__
+            finally:
+                del answer
+
+    return __getattr__
+
+
+def _convert(x: Any, guard: Responder, error: AttributeError) -> Any:
+    """Be the ``numpy`` method that a composite lacks."""
+    answer = guard.respond(error, x, Door.NUMPY)
+    if isinstance(answer, Exception):
+        raise answer from answer.__cause__
+    return answer

@@ -1,0 +1,193 @@
+"""TensorFlow: its doors to NumPy, and what a guard there needs to know. The causes are in `_tensorflow_steps`.
+
+Most TensorFlow failures reach no method at all: a symbolic tensor has no ``numpy`` to call. So the door there is the
+missing attribute, and stays missing: ``hasattr(x, "numpy")`` is how libraries tell a symbolic tensor from a value.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from types import CodeType, FrameType
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python import pywrap_tfe as _tapes
+
+from safe_numpy import _callsite, frameworks
+from safe_numpy._callsite import Site
+from safe_numpy._facts import Door, Subject
+from safe_numpy._patching import Target
+from safe_numpy._steps import Plan, make_plan
+from safe_numpy.frameworks import Responder
+from safe_numpy.frameworks import _tensorflow_steps as table
+from safe_numpy.frameworks._doors import guard_method, guard_missing
+
+_COMPOSITES = (tf.SparseTensor, tf.IndexedSlices, tf.experimental.Optional)
+
+
+def _find_owner(cls: type, name: str) -> type:
+    """Return the class in whose own dictionary the attribute stands: the public classes inherit theirs."""
+    return next(c for c in cls.__mro__ if name in vars(c))
+
+
+class TensorFlow:
+    """What the guard knows of TensorFlow."""
+
+    name = "tensorflow"
+
+    def __init__(self) -> None:
+        self._eager = type(tf.constant(0))
+        self._variable = _find_owner(type(tf.Variable(0)), "numpy")
+        self.array_code: CodeType | None = vars(self._variable)["__array__"].__code__
+
+    def is_tensor(self, x: object) -> bool:
+        """Tell whether `x` is a tensor, a variable or a value made of tensors."""
+        return isinstance(x, (tf.Tensor, tf.Variable, tf.RaggedTensor, *_COMPOSITES))
+
+    def undisturbed(self) -> AbstractContextManager[object]:
+        """Reading attributes runs nobody's code here."""
+        return nullcontext()
+
+    def plan(self, x: Any, door: Door) -> Plan:
+        """Say what stops `x` at `door`, and what cures it."""
+        return make_plan(table.find_steps, x, door)
+
+    @functools.cached_property
+    def names(self) -> Mapping[str, Any]:
+        """What the fixes mention."""
+        import numpy
+
+        return {"tf": tf, "np": numpy}
+
+    def describe(self, x: Any) -> Callable[[], Subject]:
+        """Return what will say what `x` is, in words; it holds no reference to `x`."""
+        dtype, shape = _read_dtype(x), _read_shape(x)
+        words = f"[{', '.join('?' if n is None else str(n) for n in shape)}]" if shape is not None else "[?]"
+        name = getattr(dtype, "name", "?")
+        nbytes = self._count_bytes(x)
+        return functools.partial(Subject, type(x).__name__.lstrip("_"), name, words, _find_device(x), nbytes)
+
+    def _count_bytes(self, x: Any) -> int:
+        if table.find_graph(x) is not None:
+            return 0
+        if isinstance(x, tf.SparseTensor):
+            return self._count_bytes(x.values) + self._count_bytes(x.indices)
+        if isinstance(x, tf.IndexedSlices):
+            return self._count_bytes(x.values) + self._count_bytes(x.indices)
+        dtype = _read_dtype(x)
+        return 0 if dtype in (tf.string, tf.variant, tf.resource) else _count(x) * getattr(dtype, "size", 0)
+
+    def result_nbytes(self, x: Any, plan: Plan) -> int:
+        """Return the size in bytes of the array that `plan` makes of `x`; strings count as their pointers."""
+        count = math.prod(int(n) for n in x.dense_shape) if isinstance(x, _COMPOSITES[:2]) else _count(x)
+        return count * (getattr(_read_dtype(x), "size", 0) or 8)
+
+    def order(self, door: Door) -> tuple[str, ...]:
+        """Return the kinds in the order in which TensorFlow meets them."""
+        return ("symbolic", "composite", "handle")
+
+    def targets(self, guard: Responder) -> list[Target]:
+        """Return the doors to guard."""
+        method, missing = functools.partial(guard_method, guard), functools.partial(guard_missing, guard)
+        eager = _find_owner(self._eager, "numpy")
+        return [
+            Target(
+                eager,
+                "numpy",
+                functools.partial(_guard_eager, guard),
+            ),
+            Target(eager, "__array__", functools.partial(method, Door.ARRAY)),
+            Target(self._variable, "numpy", functools.partial(method, Door.NUMPY)),
+            Target(tf.Tensor, "__array__", functools.partial(method, Door.ARRAY)),
+            Target(tf.Tensor, "__getattr__", missing),
+            *(Target(cls, "__getattr__", missing) for cls in _COMPOSITES),
+        ]
+
+    def to_array(self, x: Any) -> Any:
+        """Convert as plain TensorFlow does, errors included."""
+        return x.numpy()
+
+
+def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., Any]:
+    is_idle = _tapes.TFE_Py_TapeSetIsEmpty
+
+    @functools.wraps(stock)
+    def numpy(self: Any) -> Any:  # stock takes no arguments, and a call without them is the fast one
+        try:
+            array = stock(self)
+        except Exception as error:
+            __tracebackhide__ = True
+            answer = guard.respond(error, self, Door.NUMPY)
+            if isinstance(answer, Exception):
+                del self  # as in `guard_method`
+                try:
+                    if answer is error:
+                        raise
+                    raise answer from answer.__cause__
+                finally:
+                    del answer
+            return answer
+        if not is_idle():
+            _watch_tape(guard, self)
+        return array
+
+    return numpy
+
+
+def _watch_tape(guard: Responder, x: Any) -> None:
+    """Warn where the array leaves a tape that records the tensor: what is computed from it has no gradient."""
+    if _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
+        guard.warn_hazard(x, "tape")
+
+
+def _find_device(x: Any) -> str:
+    """Return ``cpu:0`` for ``/job:localhost/replica:0/task:0/device:CPU:0``; nothing for what lives on none."""
+    if table.find_graph(x) is not None:
+        return ""
+    if isinstance(x, _COMPOSITES[:2]):
+        x = x.values
+    device: str = getattr(x, "device", "")
+    return device.rpartition("device:")[2].lower()
+
+
+def _read_dtype(x: Any) -> Any:
+    if isinstance(x, tf.experimental.Optional):
+        return getattr(x.element_spec, "dtype", None)
+    return x.dtype
+
+
+def _read_shape(x: Any) -> list[int | None] | None:
+    shape = getattr(x.element_spec, "shape", None) if isinstance(x, tf.experimental.Optional) else x.shape
+    return None if shape is None or shape.rank is None else shape.as_list()
+
+
+def _count(x: Any) -> int:
+    """Return the number of elements; 0 where that is not known."""
+    shape = _read_shape(x)
+    return 0 if shape is None else math.prod(n or 0 for n in shape)
+
+
+def _translate_autograph(frame: FrameType) -> Site | None:
+    """Return the line that the user wrote for one that AutoGraph generated from it.
+
+    The map between the two hangs on the converted function, which AutoGraph's frames around this one hold.
+    """
+    line = (frame.f_code.co_filename, frame.f_lineno)
+    caller = frame.f_back
+    for _ in range(8):
+        if caller is None:
+            return None
+        for candidate in (caller.f_locals.get("converted_f"), caller.f_locals.get("f")):
+            for location, origin in getattr(candidate, "ag_source_map", {}).items():
+                if (location.filename, location.lineno) == line:
+                    return Site(origin.loc.filename, origin.loc.lineno, origin.function_name)
+        caller = caller.f_back
+    return None
+
+
+_callsite.translate("__autograph_generated_file", _translate_autograph)
+
+FRAMEWORK: frameworks.Framework = TensorFlow()

@@ -1,0 +1,49 @@
+"""Every message about TensorFlow and Keras values, whole; see test_messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from test_messages import assert_snapshot, steady
+from zoo_tensorflow import COMPOSITES, HANDLES, SYMBOLIC, Case
+
+import safe_numpy
+
+CASES = {c.name: c for c in SYMBOLIC + HANDLES + COMPOSITES}
+SHOWN = {
+    "traced": "tf.function",
+    "traced_by_dataset": "Dataset.map",
+    "traced_by_keras": "Keras loss under fit",
+    "in_graph": "TF1 graph",
+    "variable_in_graph": "variable in tf.function",
+    "leaked": "leaked",
+    "keras_tensor": "Keras placeholder",
+    "variant": "variant",
+    "resource": "resource",
+    "sparse_tensor": "sparse",
+    "slices": "slices",
+    "slices_without_shape": "slices without shape",
+    "optional": "Optional",
+    "optional_without_value": "empty Optional",
+    "optional_of_several": "Optional of two",
+}
+"""snapshot -> case"""
+
+
+def explain(case: Case) -> str:
+    def look(x: Any) -> str:
+        try:
+            x.numpy()
+        except safe_numpy.ConversionError as error:
+            error.site = error.site and type(error.site)("train.py", 57, "step")
+            return str(error)
+        raise AssertionError(f"{case} converts")
+
+    text: str = case.visit(look)
+    return steady(text)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_snapshot(name: str) -> None:
+    assert_snapshot(name, explain(CASES[SHOWN[name]]))

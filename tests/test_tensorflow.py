@@ -1,0 +1,309 @@
+"""TensorFlow and Keras: cause × door × mode, inside the code that is really traced."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from processes import run
+from zoo_tensorflow import COMPOSITES, FINE, HANDLES, SYMBOLIC, Case, make_eager
+
+import safe_numpy
+from safe_numpy import ConversionError, ConversionWarning, HazardWarning, Mode
+
+DOORS: dict[str, Callable[[Any], Any]] = {"numpy": lambda x: x.numpy(), "asarray": np.asarray}
+REFUSED = SYMBOLIC + HANDLES
+
+
+def catch(door: Callable[[Any], Any], mode: str) -> Callable[[Any], Exception | None]:
+    def go(x: Any) -> Exception | None:
+        try:
+            with safe_numpy.mode(mode):
+                door(x)
+        except Exception as error:
+            return error
+        return None
+
+    return go
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("mode", ["explain", "permissive", "strict"])
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_an_explained_error_is_the_stock_error_and_more(case: Case, mode: str, door: str) -> None:
+    stock = case.visit(catch(DOORS[door], "off"))
+    new = case.visit(catch(DOORS[door], mode))
+    assert not isinstance(stock, ConversionError)
+    if stock is None:
+        assert new is None
+        return
+    assert isinstance(new, ConversionError)
+    assert isinstance(new, type(stock))
+    assert str(new).startswith(str(stock).split("(")[0]), "the graph's names may differ"
+    assert new.diagnosis is not None
+    assert tuple(p.cause for p in new.diagnosis.problems) == case.causes
+    assert (new.diagnosis.fix, new.diagnosis.convertible) == (None, False)
+    assert "instead" in str(new)
+    again = pickle.loads(pickle.dumps(new))
+    assert (type(again), str(again)) == (type(new), str(new))
+    if isinstance(new, tf.errors.OpError):
+        assert again.message == new.message
+        assert again.error_code == new.error_code
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=lambda m: m.value)
+@pytest.mark.parametrize("case", [c for c in SYMBOLIC if c.name != "variable in tf.function"], ids=str)
+def test_a_symbolic_tensor_has_no_numpy_in_any_mode(case: Case, mode: Mode) -> None:
+    if mode is Mode.PERMISSIVE and case.causes[-1] == "sparse_tensor":
+        assert case.visit(lambda x: hasattr(x, "numpy")) is False
+    with safe_numpy.mode(mode):
+        assert case.visit(lambda x: (hasattr(x, "numpy"), getattr(x, "numpy", None))) == (False, None)
+        assert case.visit(lambda x: hasattr(x, "nonsense")) is False
+
+
+@pytest.mark.parametrize("case", COMPOSITES, ids=str)
+def test_composites_are_explained_and_converted(case: Case) -> None:
+    x = case.visit(lambda x: x)
+    with pytest.raises(AttributeError, match="has no attribute 'numpy'") as caught:
+        x.numpy()
+    assert isinstance(caught.value, safe_numpy.CompositeError)
+    diagnosis = caught.value.diagnosis
+    assert diagnosis is not None
+    assert tuple(p.cause for p in diagnosis.problems) == case.causes
+    assert diagnosis.fix is not None
+    assert diagnosis.convertible
+    assert not diagnosis.shares_memory
+    fixed = eval(diagnosis.fix, {"tf": tf, "np": np, "x": x})
+    with safe_numpy.mode("permissive"), pytest.warns(ConversionWarning) as warned:
+        converted = x.numpy()
+    assert warned[0].filename == __file__
+    for array in (fixed, converted, safe_numpy.to_numpy(x), safe_numpy.to_numpy([x])[0]):
+        assert type(array) is np.ndarray
+        assert array.dtype == case.expected.dtype
+        np.testing.assert_array_equal(array, case.expected)
+    assert not hasattr(x, "numpy")
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=lambda m: m.value)
+@pytest.mark.parametrize("case", FINE, ids=str)
+def test_what_works_is_untouched(case: Case, mode: Mode) -> None:
+    x = case.visit(lambda x: x)
+    for door in DOORS.values():
+        with safe_numpy.mode("off"):
+            stock = door(x)
+        with safe_numpy.mode(mode), warnings.catch_warnings():
+            warnings.simplefilter("error", ConversionWarning)
+            warnings.simplefilter("error", HazardWarning)
+            guarded = door(x)
+        assert type(guarded) is type(stock)
+        assert guarded.dtype == stock.dtype
+        assert str(guarded) == str(stock)
+        if case.expected is not None:
+            assert guarded.dtype == case.expected.dtype
+            assert guarded.tolist() == case.expected.tolist()
+    d = safe_numpy.diagnose(x)
+    assert (d.problems, d.convertible) == ((), True)
+
+
+def test_eager_numpy_still_copies() -> None:
+    x = tf.constant([1.0, 2.0])
+    array = x.numpy()
+    array[0] = 9
+    assert x.numpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("autograph", [True, False])
+def test_the_explanation_survives_tf_function(autograph: bool) -> None:
+    @tf.function(autograph=autograph)
+    def average(x: Any) -> Any:
+        y = x + 1.0
+        return y.numpy().mean()
+
+    with pytest.raises(AttributeError) as caught:
+        average(tf.constant([1.0]))
+    error = caught.value
+    assert isinstance(error, safe_numpy.SymbolicError)
+    assert "`average` is being traced" in str(error)
+    assert error.site is not None
+    assert error.site.filename == __file__
+    assert "return y.numpy().mean()" in str(error), "the line that its reader wrote, not AutoGraph's"
+
+
+def test_a_callers_except_clause_still_catches() -> None:
+    @tf.function
+    def careful(x: Any) -> Any:
+        try:
+            return x.numpy()
+        except AttributeError:
+            return x * 2.0
+
+    assert careful(tf.constant(2.0)).numpy() == 4.0
+
+
+def test_dataset_map_names_the_function_and_the_way_out_works() -> None:
+    def parse(x: Any) -> Any:
+        return x.numpy() * 2
+
+    with pytest.raises(AttributeError) as caught:
+        list(tf.data.Dataset.range(2).map(parse))
+    text = str(caught.value)
+    assert "`Dataset.map` is tracing `parse`" in text
+    assert "tf.py_function" in text
+    fixed = tf.data.Dataset.range(3).map(lambda x: tf.py_function(parse, [x], tf.int64))
+    assert [int(x) for x in fixed] == [0, 2, 4]
+
+
+def make_digits_model(metric: Any) -> keras.Model:
+    model = keras.Sequential(
+        [keras.Input((64,)), keras.layers.Dense(32, activation="relu"), keras.layers.Dense(10, activation="softmax")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=[metric])
+    return model
+
+
+def test_a_metric_under_fit_on_real_data() -> None:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images, labels = (digits.data / 16).astype(np.float32), digits.target
+
+    def accuracy(y: Any, p: Any) -> Any:
+        return np.mean(y.numpy().ravel() == p.numpy().argmax(1))
+
+    with pytest.raises(AttributeError) as caught:
+        make_digits_model(accuracy).fit(images, labels, verbose=0)
+    error = caught.value
+    assert isinstance(error, safe_numpy.SymbolicError)
+    assert error.site is not None
+    assert error.site.filename == __file__
+    assert "y.numpy().ravel()" in str(error)
+    assert "Keras is tracing" in str(error)
+
+    def fixed(y: Any, p: Any) -> Any:
+        right = tf.equal(tf.cast(tf.reshape(y, [-1]), tf.int64), tf.argmax(p, 1))
+        return tf.reduce_mean(tf.cast(right, tf.float32))
+
+    keras.utils.set_random_seed(0)
+    history = make_digits_model(fixed).fit(images, labels, epochs=5, verbose=0)
+    assert history.history["fixed"][-1] > 0.8
+
+
+def test_a_tape_that_records_is_warned_about_once_per_site() -> None:
+    v = tf.Variable([1.0, 2.0])
+    with warnings.catch_warnings(record=True) as caught, tf.GradientTape() as tape:
+        warnings.simplefilter("always")
+        y = v * 2.0
+        for _ in range(3):
+            loss = tf.reduce_sum(y.numpy())
+        tf.constant(1.0).numpy()
+    assert [w.category for w in caught] == [HazardWarning]
+    assert caught[0].filename == __file__
+    assert "EagerTensor float32[2] on cpu:0 inside a GradientTape" in str(caught[0].message)
+    assert tape.gradient(loss, v) is None, "the hazard is real"
+
+
+@pytest.mark.parametrize("mode", ["off", "explain"])
+def test_no_tape_no_warning(mode: str) -> None:
+    v = tf.Variable([1.0])
+    with warnings.catch_warnings(), safe_numpy.mode(mode):
+        warnings.simplefilter("error")
+        (v * 2.0).numpy()
+        with tf.GradientTape(persistent=True) as tape:
+            with tape.stop_recording():
+                (v * 2.0).numpy()
+            tf.stop_gradient(v * 2.0).numpy()
+            if mode == "off":
+                (v * 2.0).numpy()
+
+
+def test_trees_may_mix_frameworks() -> None:
+    tree = {
+        "torch": torch.ones(2, requires_grad=True),
+        "tf": [tf.constant([1, 2]), tf.sparse.from_dense([[0, 3]]), tf.Variable(4.0)],
+        "ragged": tf.ragged.constant([[1], [2, 3]]),
+        "string": tf.constant("text"),
+    }
+    result = safe_numpy.to_numpy(tree)
+    assert result["torch"].tolist() == [1, 1]
+    assert [np.asarray(a).tolist() for a in result["tf"]] == [[1, 2], [[0, 3]], 4.0]
+    assert [row.tolist() for row in result["ragged"]] == [[1], [2, 3]]
+    assert result["string"] == b"text"
+    with pytest.raises(safe_numpy.HandleError, match=r"`tree\['h'\]\[0\]` cannot become"):
+        safe_numpy.to_numpy({"h": [tf.Variable(1.0).handle]})
+
+
+def test_a_dense_result_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tf.SparseTensor([[0, 0]], [1.0], (10**6, 10**6))
+    with pytest.raises(safe_numpy.CompositeError, match=r"would take 3\.6 TiB"):
+        safe_numpy.to_numpy(x)
+    with safe_numpy.mode("permissive"):
+        assert not hasattr(x, "numpy")
+    monkeypatch.setenv("SAFE_NUMPY_MAX_BYTES", "8")
+    with pytest.raises(safe_numpy.CompositeError, match="would take 16 B"):
+        safe_numpy.to_numpy(tf.sparse.from_dense([[0.0, 1.0], [0.0, 0.0]]))
+
+
+def test_uninstall_restores_every_class_exactly() -> None:
+    out = run("""
+        import tensorflow as tf, keras
+        classes = [type(tf.constant(1)), *type(tf.constant(1)).__mro__, *type(tf.Variable(1)).__mro__,
+                   tf.SparseTensor, tf.IndexedSlices, tf.experimental.Optional, keras.KerasTensor]
+        classes = [c for c in classes if c is not object]
+        before = [dict(vars(c)) for c in classes]
+        import safe_numpy
+        assert before != [dict(vars(c)) for c in classes]
+        safe_numpy.uninstall()
+        for c, b in zip(classes, before):
+            after = dict(vars(c))
+            assert list(after) == list(b) and all(after[k] is b[k] for k in b), c
+        print("exact")
+    """)
+    assert out == "exact\n"
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["safe_numpy, tensorflow", "tensorflow, safe_numpy", "safe_numpy, keras", "torch, safe_numpy, tensorflow",
+     "tensorflow, torch, safe_numpy"],
+)  # fmt: skip
+def test_import_order_does_not_matter(imports: str) -> None:
+    out = run(f"""
+        import {imports}
+        import tensorflow as tf
+        try:
+            tf.sparse.from_dense([[1]]).numpy()
+        except AttributeError as error:
+            print(type(error).__name__)
+    """)
+    assert out == "CompositeError\n"
+
+
+def test_keras_on_torch() -> None:
+    out = run(
+        """
+        import sys, safe_numpy, keras
+        x = keras.ops.ones(2)
+        x.requires_grad_(True)
+        try:
+            x.numpy()
+        except RuntimeError as error:
+            print(type(error).__name__, "tensorflow" in sys.modules)
+        try:
+            keras.Input((2,)).numpy()
+        except AttributeError as error:
+            print(type(error).__name__)
+        """,
+        KERAS_BACKEND="torch",
+    )
+    assert out == "GradError False\nSymbolicError\n"
+
+
+def test_the_dtypes_are_those_of_the_build() -> None:
+    assert str(make_eager("bfloat16").numpy().dtype) == "bfloat16"
