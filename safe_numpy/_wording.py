@@ -313,7 +313,7 @@ def warn_hazard(hazard: str, subject: Subject) -> str:
 
 def not_a_tensor(x: object) -> str:
     """Return the error for something that is no tensor of an imported framework."""
-    return f"expected a tensor of torch, TensorFlow or Keras, got {_type_name(x)}"
+    return f"expected a tensor of torch, TensorFlow or Keras, once that is imported; got {_type_name(x)}"
 
 
 def exhaustible(x: object, path: str) -> str:

@@ -45,6 +45,39 @@ def test_converted(tmp_path: Path) -> None:
     assert done.stderr.count("ConversionWarning") == 3
 
 
+def test_tensorflow_part() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SAFE_NUMPY")}
+    program = [sys.executable, str(ROOT / "examples" / "digits_tensorflow.py")]
+    for mode, found in (("explain", ["CompositeError"]), ("permissive", ["sparse image of"])):
+        done = subprocess.run(
+            program,
+            capture_output=True,
+            text=True,
+            env=environment | {"PYTHONPATH": str(ROOT), "SAFE_NUMPY": mode},
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        for text in ("`Dataset.map` is tracing `scale`", "Keras is tracing its step", "Keras accuracy 0.9", *found):
+            assert text in done.stdout
+
+
+def test_without_tensorflow_it_says_so() -> None:
+    program = "import sys, runpy; sys.modules['tensorflow'] = sys.modules['keras'] = None; runpy.run_path(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(ROOT / "examples" / "digits_tensorflow.py")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (
+        0,
+        "TensorFlow is not installed: its part of the demo is left out.\n",
+    )
+
+
 @pytest.mark.parametrize("variables", [{"SAFE_NUMPY": "off"}])
 def test_off_is_stock(tmp_path: Path, variables: dict[str, str]) -> None:
     done = run_demo(tmp_path, **variables)

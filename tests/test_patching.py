@@ -288,7 +288,8 @@ def test_modules_point_one_way() -> None:
     order = [
         "_version", "_registry", "_facts", "_modes", "_patching", "_callsite", "_memory", "_steps", "_wording",
         "_diagnosis", "_mixing", "_errors", "_ledger", "frameworks", "frameworks._torch_sights",
-        "frameworks._torch_steps", "frameworks.torch", "_guard", "_install", "_tree", "__init__",
+        "frameworks._torch_steps", "frameworks._tensorflow_steps", "frameworks._doors", "frameworks.torch",
+        "frameworks.tensorflow", "frameworks.keras", "_guard", "_install", "_tree", "__init__",
     ]  # fmt: skip
     ranks = {f"safe_numpy.{name}": rank for rank, name in enumerate(order)}
     for file in root.rglob("*.py"):
@@ -309,7 +310,7 @@ def test_only_their_own_files_import_a_framework() -> None:
     out = run("""
         import sys, pkgutil, importlib, safe_numpy
         for m in pkgutil.walk_packages(safe_numpy.__path__, "safe_numpy."):
-            if ".frameworks." not in m.name:
+            if ".frameworks." not in m.name:  # each of those is loaded once its framework is
                 importlib.import_module(m.name)
         print([m for m in ("torch", "numpy", "tensorflow", "IPython") if m in sys.modules])
     """)

@@ -202,7 +202,7 @@ def test_a_namedtuple_made_the_old_way() -> None:
 
 @pytest.mark.parametrize("thing", [np.ones(2), [1], None, "x", torch.float32, torch.nn.Linear(1, 1)])
 def test_diagnose_takes_tensors_only(thing: Any) -> None:
-    with pytest.raises(TypeError, match="expected a torch tensor, got "):
+    with pytest.raises(TypeError, match="expected a tensor of torch, TensorFlow or Keras, once that is imported; got "):
         diagnose(thing)
 
 
