@@ -41,33 +41,38 @@ class Report:
 
 
 class Ledger:
-    """The book: one entry per call site, at most `most` of them, then one for all the others."""
+    """The book: one entry per line of code that converts, at most `most` of them, then one for all the others."""
 
     def __init__(self, most: int = _MOST_SITES) -> None:
         self._entries: dict[object, Entry] = {}
+        # Where in the code a call stands changes when the interpreter specialises it, and its line costs time to find:
+        # so the places that were met are remembered beside the lines.
+        self._places: dict[tuple[int, int], Entry] = {}
         self._most = most
         self._lock = threading.Lock()
 
     def book(self, frame: FrameType, plan: Plan, nbytes: int) -> Entry:
         """Enter a conversion asked for by `frame`; return the entry of that call site."""
-        code, offset = frame.f_code, frame.f_lasti
-        key: object = (id(code), offset)
+        place = (id(frame.f_code), frame.f_lasti)
         with self._lock:
-            entry = self._entries.get(key)
+            entry = self._places.get(place)
             if entry is None:
-                entry = self._open(key, frame, plan)
+                entry = self._find(frame, plan)
+                if len(self._places) < 4 * self._most:
+                    self._places[place] = entry
             entry.count += 1
             entry.nbytes += nbytes
         return entry
 
-    def _open(self, key: object, frame: FrameType, plan: Plan) -> Entry:
-        if len(self._entries) >= self._most:
-            other = self._entries.get(None)
-            if other is None:
-                other = self._entries[None] = Entry(Site("other", 0, ""), (), "", warned=True)
-            return other
-        entry = Entry(locate(frame), tuple(p.kind for p in plan.problems), plan.render("x") or "", code=frame.f_code)
-        self._entries[key] = entry
+    def _find(self, frame: FrameType, plan: Plan) -> Entry:
+        key = (id(frame.f_code), frame.f_lineno)
+        entry = self._entries.get(key)
+        if entry is None and len(self._entries) < self._most:
+            kinds = tuple(p.kind for p in plan.problems)
+            entry = self._entries[key] = Entry(locate(frame), kinds, plan.render("x") or "", code=frame.f_code)
+        if entry is None:
+            other = Entry(Site("other", 0, ""), (), "", warned=True)
+            entry = self._entries.setdefault(None, other)
         return entry
 
     def __iter__(self) -> Iterator[Entry]:
@@ -77,6 +82,7 @@ class Ledger:
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+            self._places.clear()
 
 
 LEDGER = Ledger()

@@ -83,12 +83,10 @@ class PatchStack:
         return left
 
 
-def _find_stock(owner: type, name: str) -> Callable[..., Any]:
-    """Return the inherited attribute. `__getattr__` need not exist: what fails then is `object`'s own lookup."""
-    if name == "__getattr__" and not hasattr(owner, name):
-        return object.__getattribute__
-    stock: Callable[..., Any] = getattr(owner, name)
-    return stock
+def _find_stock(owner: type, name: str) -> Any:
+    """Return the inherited attribute, or what stands in for it: `object`'s own failing lookup, or None."""
+    missing = object.__getattribute__ if name == "__getattr__" else None
+    return getattr(owner, name, missing)
 
 
 def _is_reachable(applied: _Applied) -> bool:

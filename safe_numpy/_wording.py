@@ -190,6 +190,14 @@ SENTENCES: dict[str, Sentence] = {
         "it is a SparseTensor: indices and values, and no array",
         done="made dense, from a SparseTensor",
     ),
+    "distributed": Sentence(
+        "it is a DTensor sharded over {devices} devices of one client",
+        done="gathered from {devices} devices",
+    ),
+    "distributed_clients": Sentence(
+        "it is a DTensor sharded over {clients} clients: this one holds a part of it",
+        instead="relayout it to a replicated layout on every client, then convert: on one client alone that hangs",
+    ),
     "slices": Sentence(
         "it is an IndexedSlices: some rows of a larger tensor",
         done="made dense, from IndexedSlices",
@@ -300,6 +308,8 @@ def warn_converted(diagnosis: Diagnosis) -> str:
 
 
 HAZARDS: dict[str, str] = {
+    "object_array": "NumPy makes an array of one object of {subject}, not an array of its values: "
+    "safe_numpy.to_numpy(x) converts it, and so does SAFE_NUMPY=permissive",
     "tape": "numpy() of {subject} inside a GradientTape that records it: the gradient stops here, and tape.gradient "
     "gives None for what it came from. For a value to look at only, say so: tf.stop_gradient(x).numpy()",
 }

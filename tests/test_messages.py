@@ -53,6 +53,8 @@ SHOWN = {
 NOT_HERE = {
     "capture": "needs a CUDA device; tests/test_cuda.py",
     "numpy": "needs a torch without NumPy; tests/test_no_numpy.py",
+    "distributed": "needs two logical devices; tests/test_tensorflow.py",
+    "distributed_clients": "needs two logical devices; tests/test_tensorflow.py",
     "pending": "this torch's AsyncCollectiveTensor converts itself",
 }
 

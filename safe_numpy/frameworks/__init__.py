@@ -28,6 +28,9 @@ class Responder(Protocol):
     def permits(self, x: Any) -> bool:
         """Tell whether a conversion of `x` would be made, here and now."""
 
+    def convert(self, x: Any, door: Door) -> Any:
+        """Convert `x`, which `permits` allowed: booked, and warned about."""
+
     def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Return the array without asking the stock code first, or NotImplemented."""
 

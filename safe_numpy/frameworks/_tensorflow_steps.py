@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.experimental import dtensor
 
 from safe_numpy._facts import NO_FACTS, Door, Facts, Kind
 from safe_numpy._steps import EVERY_DOOR, Step
@@ -131,6 +132,33 @@ def _see_optional_of_several(x: Any, door: Door) -> Facts | None:
     return NO_FACTS if _is_eager_optional(x) and not isinstance(x.element_spec, tf.TensorSpec) else None
 
 
+def _find_layout(x: Any) -> Any:
+    """Return the layout of a DTensor that is not whole on each device; None for every other tensor."""
+    # A DTensor lives on a custom device; asking any other tensor for its layout is an error.
+    if isinstance(x, tf.Variable):
+        x = x.handle
+    if not isinstance(x, tf.Tensor) or find_graph(x) is not None or ":CUSTOM:" not in x.device:
+        return None
+    layout = dtensor.fetch_layout(x)
+    return None if layout.is_fully_replicated() else layout
+
+
+def _see_distributed(x: Any, door: Door) -> Facts | None:
+    layout = _find_layout(x)
+    if layout is None or dtensor.num_clients() > 1:
+        return None
+    return {"devices": str(layout.mesh.size)}
+
+
+def _see_distributed_clients(x: Any, door: Door) -> Facts | None:
+    return None if _find_layout(x) is None or dtensor.num_clients() == 1 else {"clients": str(dtensor.num_clients())}
+
+
+_REPLICATED = (
+    "tf.experimental.dtensor.relayout({x}, tf.experimental.dtensor.Layout.replicated("
+    "tf.experimental.dtensor.fetch_layout({x}).mesh, {x}.ndim))"
+)
+
 STEPS: tuple[Step, ...] = (
     Step(Kind.SYMBOLIC, "leaked", _see_leaked, None, EVERY_DOOR),
     Step(Kind.SYMBOLIC, "traced_by_dataset", _see_traced_by_dataset, None, EVERY_DOOR),
@@ -138,6 +166,8 @@ STEPS: tuple[Step, ...] = (
     Step(Kind.SYMBOLIC, "traced", _see_traced, None, EVERY_DOOR),
     Step(Kind.SYMBOLIC, "in_graph", _see_in_graph, None, EVERY_DOOR),
     Step(Kind.SYMBOLIC, "variable_in_graph", _see_variable_in_graph, None, EVERY_DOOR),
+    Step(Kind.SHARDED, "distributed", _see_distributed, _REPLICATED, EVERY_DOOR),
+    Step(Kind.SHARDED, "distributed_clients", _see_distributed_clients, None, EVERY_DOOR),
     Step(Kind.HANDLE, "variant", _see_variant, None, EVERY_DOOR),
     Step(Kind.HANDLE, "resource", _see_resource, None, EVERY_DOOR),
     # to_dense refuses indices that are out of order

@@ -7,14 +7,20 @@ missing attribute, and stays missing: ``hasattr(x, "numpy")`` is how libraries t
 from __future__ import annotations
 
 import functools
+import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from types import CodeType, FrameType
+from dataclasses import replace
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe as _tapes
+from tensorflow.python.framework import ops
+from tensorflow.python.ops import resource_variable_ops
 
 from safe_numpy import _callsite, frameworks
 from safe_numpy._callsite import Site
@@ -27,6 +33,12 @@ from safe_numpy.frameworks._doors import guard_method, guard_missing
 
 _COMPOSITES = (tf.SparseTensor, tf.IndexedSlices, tf.experimental.Optional)
 
+_OBJECTS = (tf.SparseTensor, tf.IndexedSlices, tf.RaggedTensor)
+"""what np.asarray takes for an object like any other, and makes an array of one object of"""
+
+
+_NOT_EXPORTABLE = frozenset({tf.string, tf.variant, tf.resource})
+
 
 def _find_owner(cls: type, name: str) -> type:
     """Return the class in whose own dictionary the attribute stands: the public classes inherit theirs."""
@@ -38,10 +50,11 @@ class TensorFlow:
 
     name = "tensorflow"
 
-    def __init__(self) -> None:
-        self._eager = type(tf.constant(0))
-        self._variable = _find_owner(type(tf.Variable(0)), "numpy")
-        self.array_code: CodeType | None = vars(self._variable)["__array__"].__code__
+    # The classes, not instances' types: to make a tensor is to initialise the runtime, after which the program could
+    # not configure its devices any more.
+    _eager = _find_owner(ops.EagerTensor, "numpy")
+    _variable = _find_owner(resource_variable_ops.ResourceVariable, "numpy")
+    array_code: CodeType | None = inspect.unwrap(vars(_variable)["__array__"]).__code__
 
     def is_tensor(self, x: object) -> bool:
         """Tell whether `x` is a tensor, a variable or a value made of tensors."""
@@ -53,14 +66,10 @@ class TensorFlow:
 
     def plan(self, x: Any, door: Door) -> Plan:
         """Say what stops `x` at `door`, and what cures it."""
-        return make_plan(table.find_steps, x, door)
+        # EagerTensor.numpy() always copies
+        return replace(make_plan(table.find_steps, x, door), copies=True)
 
-    @functools.cached_property
-    def names(self) -> Mapping[str, Any]:
-        """What the fixes mention."""
-        import numpy
-
-        return {"tf": tf, "np": numpy}
+    names: Mapping[str, Any] = MappingProxyType({"tf": tf, "np": np})
 
     def describe(self, x: Any) -> Callable[[], Subject]:
         """Return what will say what `x` is, in words; it holds no reference to `x`."""
@@ -92,7 +101,7 @@ class TensorFlow:
     def targets(self, guard: Responder) -> list[Target]:
         """Return the doors to guard."""
         method, missing = functools.partial(guard_method, guard), functools.partial(guard_missing, guard)
-        eager = _find_owner(self._eager, "numpy")
+        eager = self._eager
         return [
             Target(
                 eager,
@@ -103,12 +112,75 @@ class TensorFlow:
             Target(self._variable, "numpy", functools.partial(method, Door.NUMPY)),
             Target(tf.Tensor, "__array__", functools.partial(method, Door.ARRAY)),
             Target(tf.Tensor, "__getattr__", missing),
+            Target(eager, "__dlpack__", functools.partial(_guard_dlpack, guard)),
             *(Target(cls, "__getattr__", missing) for cls in _COMPOSITES),
+            *(Target(cls, "__array__", functools.partial(_door_to_array, guard)) for cls in _OBJECTS),
         ]
 
     def to_array(self, x: Any) -> Any:
         """Convert as plain TensorFlow does, errors included."""
         return x.numpy()
+
+
+def _door_to_array(guard: Responder, stock: Callable[..., Any] | None) -> Any:
+    return _ArrayDoor(guard)
+
+
+class _ArrayDoor:
+    """The ``__array__`` that composites lack.
+
+    Stock np.asarray makes a 0-d object array of them without a word, and so does this one, with a warning, unless
+    conversions are permitted. TensorFlow's own code asks for the attribute too, and is told that there is none: what
+    it does with a composite is its own affair.
+    """
+
+    def __init__(self, guard: Responder) -> None:
+        self._guard = guard
+
+    def __get__(self, x: Any, cls: type) -> Any:
+        if x is None or _find_asker(sys._getframe(1)) == "tensorflow":
+            raise AttributeError(f"type object {cls.__name__!r} has no attribute '__array__'")
+        return functools.partial(_make_array, self._guard, x)
+
+
+def _find_asker(frame: FrameType | None) -> str:
+    """Return the top-level package whose code asks; the lookup may pass through our own ``__getattr__``."""
+    while frame is not None:
+        package: str = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package != __name__.partition(".")[0]:
+            return package
+        frame = frame.f_back
+    return ""
+
+
+def _make_array(guard: Responder, x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+    if guard.permits(x):
+        array = _convert_object(x, guard)
+        return array if dtype is None else array.astype(dtype, copy=False)
+    if table.find_graph(x) is None:
+        guard.warn_hazard(x, "object_array")
+    array = np.empty((), object)
+    array[()] = x
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def _convert_object(x: Any, guard: Responder) -> Any:
+    if isinstance(x, tf.RaggedTensor):
+        return x.numpy()  # its own, and what np.asarray should have given
+    return guard.convert(x, Door.ARRAY)
+
+
+def _guard_dlpack(guard: Responder, stock: Callable[..., Any]) -> Callable[..., Any]:
+    guarded = guard_method(guard, Door.DLPACK, stock)
+
+    @functools.wraps(stock)
+    def __dlpack__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        if self.dtype in _NOT_EXPORTABLE:
+            # Stock ends the process here; an error is what the protocol asks for.
+            raise BufferError(f"a tensor of dtype {self.dtype.name} cannot be exported by DLPack")
+        return guarded(self, *args, **kwargs)
+
+    return __dlpack__
 
 
 def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., Any]:
