@@ -118,9 +118,20 @@ def measure_table(rounds: int) -> list[dict[str, Any]]:
         ]
         for row, limit, x, chain, number, times in chains:
             add(row, limit, compare(x.numpy, chain, number, times))
+    add_tensorflow(add, rounds)
     ours, theirs = (measure_import(f"import {m}", 9) for m in ("safe_numpy", "wrapt"))
     add("import safe_numpy against import wrapt", 1.3, summarize([(ours, theirs)]))
     return rows
+
+
+def add_tensorflow(add: Callable[[str, float | None, dict[str, float]], None], rounds: int) -> None:
+    """Measure TensorFlow where it is installed."""
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return
+    eager = tf.constant(np.ones(8, np.float32))
+    add("EagerTensor.numpy(), 8 elements", 1.25, compare_with_stock(lambda: eager.numpy(), 20000, rounds))
 
 
 def main() -> None:

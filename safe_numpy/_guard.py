@@ -77,7 +77,7 @@ class Guard:
         finally:
             _inside.busy = False
 
-    def warn_hazard(self, x: Any, hazard: str) -> None:
+    def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None) -> None:
         """Warn, once per call site, of what was lost in a conversion that worked; called by the guarded function."""
         if _inside.busy or not self.active:
             return
@@ -90,7 +90,8 @@ class Guard:
             if key in self._hazards:
                 return
             subject = self.framework.describe(x)()
-            _warn_at(locate(frame), frame, HazardWarning(_wording.warn_hazard(hazard, subject)))
+            place = find_place(frame) if find_place is not None else ""
+            _warn_at(locate(frame), frame, HazardWarning(_wording.warn_hazard(hazard, subject, place)))
             if len(self._hazards) < _MOST_HAZARDS:
                 self._hazards[key] = frame.f_code  # keeps the id from being used again
         except HazardWarning:

@@ -175,7 +175,8 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "keras_tensor": Sentence(
         "it is a placeholder of a Keras model: a shape and a dtype, and no value",
-        instead="build a keras.Model from it, call that with values, and convert the result",
+        instead="build a keras.Model from it, call that with values, and convert the result; in a callback, "
+        "the numbers are in `logs`",
     ),
     "variant": Sentence(
         "its dtype is variant: it holds a handle to another object",
@@ -310,15 +311,15 @@ def warn_converted(diagnosis: Diagnosis) -> str:
 HAZARDS: dict[str, str] = {
     "object_array": "NumPy makes an array of one object of {subject}, not an array of its values: "
     "safe_numpy.to_numpy(x) converts it, and so does SAFE_NUMPY=permissive",
-    "tape": "numpy() of {subject} inside a GradientTape that records it: the gradient stops here, and tape.gradient "
-    "gives None for what it came from. For a value to look at only, say so: tf.stop_gradient(x).numpy()",
+    "tape": "numpy() of {subject} inside a GradientTape that records it{place}: the gradient stops here, and "
+    "tape.gradient gives None for what it came from. For a value to look at only, say so: tf.stop_gradient(x).numpy()",
 }
 """what is said of a conversion that worked, and lost something"""
 
 
-def warn_hazard(hazard: str, subject: Subject) -> str:
+def warn_hazard(hazard: str, subject: Subject, place: str) -> str:
     """Return the warning for a conversion that worked, and lost something."""
-    return HAZARDS[hazard].format(subject=subject)
+    return HAZARDS[hazard].format(subject=subject, place=place)
 
 
 def not_a_tensor(x: object) -> str:

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 import torch
 from processes import run
-from zoo_tensorflow import COMPOSITES, FINE, HANDLES, SYMBOLIC, Case, make_eager
+from zoo_tensorflow import COMPOSITES, DTYPES, FINE, HANDLES, SYMBOLIC, Case, find_dtypes, make_eager
 
 import safe_numpy
 from safe_numpy import ConversionError, ConversionWarning, HazardWarning, Mode
@@ -207,7 +207,12 @@ def test_a_tape_that_records_is_warned_about_once_per_site() -> None:
         tf.constant(1.0).numpy()
     assert [w.category for w in caught] == [HazardWarning]
     assert caught[0].filename == __file__
-    assert "EagerTensor float32[2] on cpu:0 inside a GradientTape" in str(caught[0].message)
+    text = str(caught[0].message)
+    assert text.startswith(
+        "numpy() of EagerTensor float32[2] on cpu:0 inside a GradientTape that records it, opened at "
+    )
+    opened = test_a_tape_that_records_is_warned_about_once_per_site.__code__.co_firstlineno + 2
+    assert f"opened at {__file__}:{opened}, " in text or f"opened at {__file__}:{opened}," in text
     assert tape.gradient(loss, v) is None, "the hazard is real"
 
 
@@ -307,7 +312,8 @@ def test_keras_on_torch() -> None:
     assert out == "GradError False\nSymbolicError\n"
 
 
-def test_the_dtypes_are_those_of_the_build() -> None:
+def test_the_table_has_every_dtype_of_the_build() -> None:
+    assert find_dtypes() == {*DTYPES, "string", "variant", "resource"}
     assert str(make_eager("bfloat16").numpy().dtype) == "bfloat16"
 
 

@@ -125,6 +125,23 @@ def in_keras_loss(note: Visit) -> None:
     model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
 
 
+class Reading(keras.layers.Layer):
+    """A layer that looks at its input."""
+
+    note: Any = staticmethod(lambda x: None)
+
+    def call(self, x: Any) -> Any:
+        type(self).note(x)
+        return x
+
+
+def in_keras_layer(note: Visit) -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), Reading()])
+    model.compile("sgd", "mse")
+    Reading.note = staticmethod(note)
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+
+
 def slices(dense_shape: list[int] | None) -> Any:
     return tf.IndexedSlices(
         tf.constant([[1.0], [2.0]]), tf.constant([2, 0]), dense_shape and tf.constant(dense_shape)
@@ -139,6 +156,7 @@ SYMBOLIC: list[Case] = [
     Case("TF1 graph", ("in_graph",), inside(in_graph)),
     Case("vectorized_map", ("traced",), inside(in_vectorized_map)),
     Case("Keras loss under fit", ("traced_by_keras",), inside(in_keras_loss)),
+    Case("Keras layer under fit", ("traced_by_keras",), inside(in_keras_layer)),
     Case("variable in tf.function", ("variable_in_graph",), inside(variable_in_function)),
     Case("leaked", ("leaked",), value(leaked)),
     Case("Keras placeholder", ("keras_tensor",), value(lambda: keras.Input((2,)))),
@@ -169,8 +187,19 @@ DTYPES = {
     "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64, "float16": np.float16, "float32": np.float32,
     "float64": np.float64, "complex64": np.complex64, "complex128": np.complex128, "bfloat16": ml_dtypes.bfloat16,
     "float8_e5m2": ml_dtypes.float8_e5m2, "float8_e4m3fn": ml_dtypes.float8_e4m3fn, "int4": ml_dtypes.int4,
-    "uint4": ml_dtypes.uint4, "qint8": np.int8, "quint8": np.uint8, "qint32": np.int32,
+    "uint4": ml_dtypes.uint4, "int2": ml_dtypes.int2, "uint2": ml_dtypes.uint2,
+    "float8_e4m3fnuz": ml_dtypes.float8_e4m3fnuz, "float8_e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
+    "float8_e4m3b11fnuz": ml_dtypes.float8_e4m3b11fnuz, "float4_e2m1fn": ml_dtypes.float4_e2m1fn,
+    "qint8": np.int8, "quint8": np.uint8, "qint16": np.int16, "quint16": np.uint16, "qint32": np.int32,
 }  # fmt: skip
+
+
+def find_dtypes() -> set[str]:
+    """Every dtype that this TensorFlow knows by name; references are of TF1 alone."""
+    from tensorflow.python.framework import dtypes
+
+    found = (d for d in vars(dtypes).values() if isinstance(d, tf.DType))
+    return {d.name for d in found if not d.name.endswith("_ref")}
 
 
 def make_eager(dtype: str) -> Any:

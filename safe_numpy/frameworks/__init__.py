@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from safe_numpy._facts import Door, Subject
@@ -22,8 +22,8 @@ class Responder(Protocol):
     def respond(self, error: Exception, x: Any, door: Door) -> Any:
         """Return the array (at the DLPack door, the tensor to export), or the exception to raise."""
 
-    def warn_hazard(self, x: Any, hazard: str) -> None:
-        """Warn, once per call site, of what was lost in a conversion that worked."""
+    def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None) -> None:
+        """Warn, once per call site, of what was lost in a conversion that worked; `find_place` adds where."""
 
     def permits(self, x: Any) -> bool:
         """Tell whether a conversion of `x` would be made, here and now."""

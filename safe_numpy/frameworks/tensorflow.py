@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import linecache
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -212,7 +213,20 @@ def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., A
 def _watch_tape(guard: Responder, x: Any) -> None:
     """Warn where the array leaves a tape that records the tensor: what is computed from it has no gradient."""
     if _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
-        guard.warn_hazard(x, "tape")
+        guard.warn_hazard(x, "tape", _find_tape)
+
+
+def _find_tape(frame: FrameType) -> str:
+    """Return ``, opened at train.py:12`` for the innermost tape that is open in sight of `frame`, or nothing."""
+    caller: FrameType | None = frame
+    while caller is not None:
+        if any(isinstance(v, tf.GradientTape) and v._recording for v in list(caller.f_locals.values())):
+            code = caller.f_code
+            lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 : caller.f_lineno]
+            numbers = [n for n, line in enumerate(lines, code.co_firstlineno) if "GradientTape(" in line]
+            return f", opened at {code.co_filename}:{numbers[-1]}," if numbers else ""
+        caller = caller.f_back
+    return ""
 
 
 def _find_device(x: Any) -> str:
