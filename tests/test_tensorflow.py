@@ -138,6 +138,28 @@ def test_the_explanation_survives_tf_function(autograph: bool) -> None:
     assert "return y.numpy().mean()" in str(error), "the line that its reader wrote, not AutoGraph's"
 
 
+def test_a_tensor_that_leaked_into_another_function() -> None:
+    kept = []
+
+    @tf.function
+    def first(x: Any) -> Any:
+        kept.append(x)
+        return x
+
+    @tf.function
+    def second(x: Any) -> Any:
+        with pytest.raises(AttributeError) as caught:
+            kept[0].numpy()
+        assert "made while `first` was traced, and is used outside" in str(caught.value)
+        with pytest.raises(AttributeError, match="`second` is being traced"):
+            x.numpy()
+        return x
+
+    first(tf.constant(1.0))
+    second(tf.constant(1.0))
+    assert len(kept) == 1
+
+
 def test_a_callers_except_clause_still_catches() -> None:
     @tf.function
     def careful(x: Any) -> Any:
@@ -409,9 +431,9 @@ def test_a_sharded_tensor_on_two_devices() -> None:
             try:
                 x.numpy()
             except safe_numpy.ShardedError as error:
-                print("sharded over 2 clients" in str(error), error.diagnosis.fix)
+                print("sharded over 2 clients" in str(error), error.diagnosis.fix, len(error.diagnosis.problems))
     """)
-    assert out == "True True\nTrue\nTrue True\nTrue\nTrue True\n() True\nTrue None\n"
+    assert out == "True True\nTrue\nTrue True\nTrue\nTrue True\n() True\nTrue None 1\n"
 
 
 def test_eager_tensors_are_said_to_be_copied() -> None:
