@@ -19,6 +19,7 @@ from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import ConversionError, ConversionWarning, HazardWarning, make_error
 from safe_numpy._facts import Door, Kind, Problem, Subject
 from safe_numpy._modes import Mode, get_mode
+from safe_numpy._outcome import STOCK, Outcome
 from safe_numpy._steps import Plan
 from safe_numpy.frameworks import Framework
 
@@ -42,38 +43,34 @@ class Guard:
         """False once uninstalled: another library may still hold the guarded functions"""
         self._hazards: dict[tuple[int, int], CodeType] = {}
 
-    def respond(self, error: Exception, x: Any, door: Door) -> Any:
-        """Answer a stock `error`: return the array (at the DLPack door, the tensor to export), or what to raise.
-
-        What to raise is `error` itself where there is nothing to add. Called by the guarded function.
-        """
+    def respond(self, error: Exception, x: Any, door: Door) -> Outcome:
+        """Say what the guarded function, which calls this, is to do about a stock `error`."""
         if isinstance(error, ConversionError) or _inside.busy or not self.active:
-            return error
+            return STOCK
         _inside.busy = True
         try:
             mode = get_mode()
             if mode is Mode.OFF:
-                return error
+                return STOCK
             caller = _find_caller(sys._getframe(1))
             if caller.f_code is self.framework.array_code:
                 door = Door.ARRAY
             plan = examine(self.framework, x, door)
             if not plan.problems:
-                return error
+                return STOCK
             if mode is not Mode.PERMISSIVE or plan.refused:
-                return self._explain(error, x, door, caller, plan)
+                return Outcome(error=self._explain(error, x, door, caller, plan))
             try:
-                return self._convert(x, door, caller, plan)
+                return Outcome(self._convert(x, door, caller, plan))
             except ConversionWarning as warning:  # the user's filters make errors of our warnings
-                warning.__cause__ = error
-                return warning
+                return Outcome(error=warning, cause=error)
             except Exception as failure:
                 explained = self._explain(error, x, door, caller, replace(plan, refused=True))
                 explained.add_note(_wording.note_failed_conversion(failure))
-                return explained
+                return Outcome(error=explained)
         except Exception as own:
             error.add_note(_wording.note_own_failure(own))
-            return error
+            return STOCK
         finally:
             _inside.busy = False
 

@@ -287,7 +287,7 @@ def test_modules_point_one_way() -> None:
     root = Path(safe_numpy.__file__).parent
     order = [
         "_version", "_registry", "_facts", "_modes", "_patching", "_callsite", "_memory", "_steps", "_wording",
-        "_diagnosis", "_mixing", "_errors", "_ledger", "frameworks", "frameworks._torch_sights",
+        "_diagnosis", "_mixing", "_outcome", "_errors", "_ledger", "frameworks", "frameworks._torch_sights",
         "frameworks._torch_steps", "frameworks._tensorflow_steps", "frameworks._doors", "frameworks.torch",
         "frameworks.tensorflow", "frameworks.keras", "_guard", "_install", "_tree", "__init__",
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from safe_numpy._facts import Door, Subject
+from safe_numpy._outcome import Outcome
 from safe_numpy._patching import Target
 from safe_numpy._registry import FRAMEWORKS
 from safe_numpy._steps import Plan
@@ -19,8 +20,8 @@ from safe_numpy._steps import Plan
 class Responder(Protocol):
     """What a guarded function asks when the stock code fails."""
 
-    def respond(self, error: Exception, x: Any, door: Door) -> Any:
-        """Return the array (at the DLPack door, the tensor to export), or the exception to raise."""
+    def respond(self, error: Exception, x: Any, door: Door) -> Outcome:
+        """Say what the guarded function, which calls this, is to do about a stock `error`."""
 
     def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None) -> None:
         """Warn, once per call site, of what was lost in a conversion that worked; `find_place` adds where."""

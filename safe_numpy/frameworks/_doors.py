@@ -20,16 +20,13 @@ def guard_method(guard: Responder, door: Door, stock: Callable[..., Any]) -> Cal
             return stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
-            answer = guard.respond(error, self, door)
-            if isinstance(answer, Exception):
-                del self  # the traceback holds this frame, which must hold neither the tensor nor the error
-                try:
-                    if answer is error:
-                        raise
-                    raise answer from answer.__cause__
-                finally:
-                    del answer
-            return answer
+            outcome = guard.respond(error, self, door)
+            del self  # the traceback holds this frame, which must not hold the tensor
+            if outcome.lets_pass:
+                raise
+            if outcome.is_error:
+                raise outcome.take_error() from outcome.cause
+            return outcome.value
 
     return guarded
 
@@ -46,21 +43,20 @@ def guard_missing(guard: Responder, stock: Callable[..., Any]) -> Callable[..., 
                 raise
             if guard.permits(self):  # only where there is a value: for the others the attribute stays missing
                 return functools.partial(_convert, self, guard, error)
-            answer = guard.respond(error, self, Door.NUMPY)
+            outcome = guard.respond(error, self, Door.NUMPY)
             del self
-            try:
-                if answer is error:
-                    raise
-                raise answer from answer.__cause__
-            finally:
-                del answer
+            if outcome.is_error:
+                raise outcome.take_error() from outcome.cause
+            raise
 
     return __getattr__
 
 
 def _convert(x: Any, guard: Responder, error: AttributeError) -> Any:
     """Be the ``numpy`` method that a composite lacks."""
-    answer = guard.respond(error, x, Door.NUMPY)
-    if isinstance(answer, Exception):
-        raise answer from answer.__cause__
-    return answer
+    outcome = guard.respond(error, x, Door.NUMPY)
+    if outcome.lets_pass:
+        raise error
+    if outcome.is_error:
+        raise outcome.take_error() from outcome.cause
+    return outcome.value

@@ -193,16 +193,13 @@ def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., A
             array = stock(self)
         except Exception as error:
             __tracebackhide__ = True
-            answer = guard.respond(error, self, Door.NUMPY)
-            if isinstance(answer, Exception):
-                del self  # as in `guard_method`
-                try:
-                    if answer is error:
-                        raise
-                    raise answer from answer.__cause__
-                finally:
-                    del answer
-            return answer
+            outcome = guard.respond(error, self, Door.NUMPY)
+            del self  # as in `guard_method`
+            if outcome.lets_pass:
+                raise
+            if outcome.is_error:
+                raise outcome.take_error() from outcome.cause
+            return outcome.value
         if not is_idle():
             _watch_tape(guard, self)
         return array

@@ -140,19 +140,16 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
     except Exception as error:
         __tracebackhide__ = True
         if type(force) is not bool or _positional is not _ABSENT:
-            del self
+            del self  # here and below: the traceback holds this frame, which must not hold the tensor
             raise  # stock rejects it, in its own words
-        answer = _guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
-        if isinstance(answer, Exception):
-            del self  # the traceback holds this frame, which must hold neither the tensor nor the error
-            try:
-                if answer is error:
-                    raise
-                raise answer from answer.__cause__
-            finally:
-                del answer
+        outcome = _guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
+        del self
+        if outcome.lets_pass:
+            raise
+        if outcome.is_error:
+            raise outcome.take_error() from outcome.cause
         _look_ahead(True)
-        return answer
+        return outcome.value
 
 
 def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
@@ -234,16 +231,13 @@ def _guard_dlpack(stock: Callable[..., Any], guard: Responder) -> Callable[..., 
             return stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
-            answer = guard.respond(error, self, Door.DLPACK)
-            if isinstance(answer, Exception):
-                del self  # as in `_numpy`
-                try:
-                    if answer is error:
-                        raise
-                    raise answer from answer.__cause__
-                finally:
-                    del answer
-            return stock(answer, *args, **kwargs)
+            outcome = guard.respond(error, self, Door.DLPACK)
+            del self
+            if outcome.lets_pass:
+                raise
+            if outcome.is_error:
+                raise outcome.take_error() from outcome.cause
+            return stock(outcome.value, *args, **kwargs)
 
     return __dlpack__
 
