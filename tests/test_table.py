@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from catching import METHODS, catch
 from zoo import CONVERTIBLE, FINE, REFUSED, Case, Counted, assert_same
 
 import safe_numpy
 from safe_numpy import ConversionError, ConversionWarning, Mode
 
-DOORS: dict[str, Callable[[Any], Any]] = {
-    "numpy": lambda x: x.numpy(),
-    "asarray": np.asarray,
-    "to_numpy": safe_numpy.to_numpy,
-}
+DOORS = {**METHODS, "to_numpy": safe_numpy.to_numpy}
 
 
 def quietly(door: Callable[[Any], Any], mode: str) -> Callable[[Any], Any]:
@@ -29,20 +26,6 @@ def quietly(door: Callable[[Any], Any], mode: str) -> Callable[[Any], Any]:
         with warnings.catch_warnings(), safe_numpy.mode(mode):
             warnings.simplefilter("ignore", ConversionWarning)
             return door(x)
-
-    return go
-
-
-def catch(door: Callable[[Any], Any], mode: str) -> Callable[[Any], Exception | None]:
-    """Pass the door in a mode and return what it raised."""
-
-    def go(x: Any) -> Exception | None:
-        try:
-            with safe_numpy.mode(mode):
-                door(x)
-        except Exception as error:
-            return error
-        return None
 
     return go
 

@@ -12,26 +12,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from catching import METHODS as DOORS
+from catching import catch
 from processes import run
 from zoo_tensorflow import COMPOSITES, DTYPES, FINE, HANDLES, SYMBOLIC, Case, find_dtypes, make_eager
 
 import safe_numpy
 from safe_numpy import ConversionError, ConversionWarning, HazardWarning, Mode
 
-DOORS: dict[str, Callable[[Any], Any]] = {"numpy": lambda x: x.numpy(), "asarray": np.asarray}
 REFUSED = SYMBOLIC + HANDLES
-
-
-def catch(door: Callable[[Any], Any], mode: str) -> Callable[[Any], Exception | None]:
-    def go(x: Any) -> Exception | None:
-        try:
-            with safe_numpy.mode(mode):
-                door(x)
-        except Exception as error:
-            return error
-        return None
-
-    return go
 
 
 @pytest.mark.parametrize("door", DOORS)

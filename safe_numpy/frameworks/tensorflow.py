@@ -103,7 +103,9 @@ class TensorFlow:
         """Return the doors to guard."""
         method, missing = functools.partial(guard_method, guard), functools.partial(guard_missing, guard)
         eager = self._eager
+        exported = [Target(eager, "__dlpack__", functools.partial(_guard_dlpack, guard))]
         return [
+            *(exported if hasattr(eager, "__dlpack__") else ()),  # older ones have none
             Target(
                 eager,
                 "numpy",
@@ -113,7 +115,6 @@ class TensorFlow:
             Target(self._variable, "numpy", functools.partial(method, Door.NUMPY)),
             Target(tf.Tensor, "__array__", functools.partial(method, Door.ARRAY)),
             Target(tf.Tensor, "__getattr__", missing),
-            Target(eager, "__dlpack__", functools.partial(_guard_dlpack, guard)),
             *(Target(cls, "__getattr__", missing) for cls in _COMPOSITES),
             *(Target(cls, "__array__", functools.partial(_door_to_array, guard)) for cls in _OBJECTS),
         ]
