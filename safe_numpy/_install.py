@@ -80,7 +80,7 @@ def _on_import(module: ModuleType) -> None:
 
 
 def _guard_if_loaded(module: str) -> None:
-    if module in _state.guards or module not in sys.modules:
+    if module in _state.guards or sys.modules.get(module) is None:
         return
     # here: a program that never imports a framework need not wait for the machinery behind the guard
     from safe_numpy import frameworks

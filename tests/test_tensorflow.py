@@ -303,6 +303,31 @@ def test_import_order_does_not_matter(imports: str) -> None:
     assert out == "CompositeError\n"
 
 
+@pytest.mark.parametrize("missing", ["torch", "tensorflow"])
+def test_either_may_be_missing(missing: str) -> None:
+    failing = "torch.ones(1, requires_grad=True)" if missing == "tensorflow" else "tf.sparse.from_dense([[1]])"
+    present = "import torch" if missing == "tensorflow" else "import tensorflow as tf"
+    out = run(f"""
+        import sys
+        sys.modules[{missing!r}] = None
+        import safe_numpy
+        {present}
+        for _ in range(2):
+            try:
+                {failing}.numpy()
+            except safe_numpy.ConversionError as error:
+                print(safe_numpy.to_numpy([{failing}])[0].sum())
+            safe_numpy.uninstall()
+            safe_numpy.install()
+    """)
+    assert len(out.splitlines()) == 2
+
+
+def test_inside_py_function_there_are_values() -> None:
+    result = tf.function(lambda x: tf.py_function(lambda y: y.numpy() * 2, [x], tf.float32))(tf.constant(3.0))
+    assert result.numpy() == 6
+
+
 def test_keras_on_torch() -> None:
     out = run(
         """
