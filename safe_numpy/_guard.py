@@ -17,7 +17,7 @@ from safe_numpy import _ledger, _memory, _wording
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import ConversionError, ConversionWarning, HazardWarning, make_error
-from safe_numpy._facts import Door, Kind, Problem, Subject
+from safe_numpy._facts import Door, Problem, Subject
 from safe_numpy._modes import Mode, get_mode
 from safe_numpy._outcome import STOCK, Outcome
 from safe_numpy._steps import Plan
@@ -84,13 +84,12 @@ class Guard:
                 return
             frame = find_user_frame(_find_caller(sys._getframe(1)))
             key = (id(frame.f_code), frame.f_lineno)
-            if key in self._hazards:
+            if key in self._hazards or len(self._hazards) >= _MOST_HAZARDS:
                 return
             subject = self.framework.describe(x)()
             place = find_place(frame) if find_place is not None else ""
             _warn_at(locate(frame), frame, HazardWarning(_wording.warn_hazard(hazard, subject, place)))
-            if len(self._hazards) < _MOST_HAZARDS:
-                self._hazards[key] = frame.f_code  # keeps the id from being used again
+            self._hazards[key] = frame.f_code  # keeps the id from being used again
         except HazardWarning:
             raise  # the user's filters make errors of our warnings
         except Exception:
@@ -108,10 +107,17 @@ class Guard:
             return False
 
     def convert(self, x: Any, door: Door) -> Any:
-        """Convert `x`, which `permits` allowed, without an error to answer; called by the guarded function."""
+        """Convert `x`, which `permits` allowed, without an error to answer; called by the guarded function.
+
+        Returns NotImplemented if the conversion itself fails: stock, which gives no error here, is asked instead.
+        """
         was_busy, _inside.busy = _inside.busy, True
         try:
             return self._convert(x, door, _find_caller(sys._getframe(1)), examine(self.framework, x, door))
+        except ConversionWarning:
+            raise
+        except Exception:
+            return NotImplemented
         finally:
             _inside.busy = was_busy
 
@@ -193,8 +199,7 @@ def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
         if limit is None:
             return plan
         facts = {"needed": _wording.format_bytes(needed), "limit": _wording.format_bytes(limit)}
-        sparse = any(p.kind is Kind.LAYOUT for p in plan.problems)
-        too_large = Problem(Kind.LAYOUT if sparse else plan.problems[-1].kind, "too_large", facts, refused=True)
+        too_large = Problem(plan.problems[-1].kind, "too_large", facts, refused=True)
         return replace(plan, problems=(*plan.problems, too_large), refused=True)
 
 

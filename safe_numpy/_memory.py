@@ -15,8 +15,9 @@ ALWAYS_FITS = 64 << 20
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    # limit, usage, and the statistic of file pages that the kernel gives back on demand (cgroup v2, then v1)
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
 _complained_of: set[str] = set()
@@ -48,7 +49,7 @@ def parse_size(text: str) -> int | None:
 
 def find_available() -> int | None:
     """Return the bytes that this process could still allocate, in this container; None where nobody can tell."""
-    found = [n for n in (_read_meminfo(), *map(_read_cgroup, _CGROUPS)) if n is not None]
+    found = [n for n in (_read_meminfo(), *(_read_cgroup(*files) for files in _CGROUPS)) if n is not None]
     return min(found, default=None)
 
 
@@ -62,9 +63,12 @@ def _read_meminfo() -> int | None:
     return None if match is None else int(match[1]) * 1024
 
 
-def _read_cgroup(files: tuple[str, str]) -> int | None:
+def _read_cgroup(folder: Path, limit: str, usage: str, reclaimable: str) -> int | None:
     try:
-        limit, used = (int(Path(f).read_text()) for f in files)
+        free = int((folder / limit).read_text()) - int((folder / usage).read_text())
+        statistics = (folder / "memory.stat").read_text()
     except (OSError, ValueError):  # no such cgroup version; "max" for no limit
         return None
-    return max(limit - used, 0)
+    # Usage counts the page cache: a data set that was read once would look like memory in use.
+    match = re.search(rf"^{reclaimable} (\d+)$", statistics, re.MULTILINE)
+    return max(free + (int(match[1]) if match else 0), 0)

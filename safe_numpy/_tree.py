@@ -44,7 +44,8 @@ def to_numpy(tree: Any) -> Any:
     """Convert every tensor in a nesting, whatever stops it from converting by itself.
 
     Looks into dicts and other mappings, lists, tuples, named tuples, deques and dataclass instances; everything else
-    comes back as it went in, and so do containers of other types. The containers are new, the input is untouched.
+    comes back as it went in, and so do containers of other types. A container that holds a tensor is replaced by a new
+    one; the input is untouched.
     An array shares memory with its tensor where the tensor's own ``numpy(force=True)`` would.
 
     Args:

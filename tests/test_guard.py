@@ -7,6 +7,7 @@ import gc
 import traceback
 import warnings
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import toy_device
 from zoo import complexes, freed, grads
 
 import safe_numpy
-from safe_numpy import ConversionError, ConversionWarning, _guard, _wording
+from safe_numpy import ConversionError, ConversionWarning, _guard, _memory, _wording
 from safe_numpy._facts import Door
 from safe_numpy.frameworks import torch as door
 
@@ -395,3 +396,26 @@ def test_doors_are_told_apart() -> None:
     finally:
         door._guard = before
     assert seen == [Door.NUMPY, Door.FORCE, Door.ARRAY, Door.ARRAY]
+
+
+def test_the_page_cache_is_not_memory_in_use(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("900\n")
+    (tmp_path / "memory.stat").write_text("anon 200\ninactive_file 700\nactive_file 0\n")
+    assert _memory._read_cgroup(tmp_path, "memory.max", "memory.current", "inactive_file") == 800
+    (tmp_path / "memory.max").write_text("max\n")
+    assert _memory._read_cgroup(tmp_path, "memory.max", "memory.current", "inactive_file") is None
+    available = _memory.find_available()
+    assert available is not None
+    assert available > 64 << 20
+
+
+def test_a_full_memory_of_hazards_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_guard, "_MOST_HAZARDS", 1)
+    guard = _guard.Guard(door.FRAMEWORK)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            guard.warn_hazard(grads(), "object_array")
+        guard.warn_hazard(grads(), "object_array")
+    assert len(caught) == 1

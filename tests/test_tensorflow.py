@@ -412,10 +412,11 @@ def test_dlpack() -> None:
             try:
                 np.from_dlpack(x)
             except BufferError as error:
-                print(error)
+                print(str(error).splitlines()[0], isinstance(error, safe_numpy.HandleError))
     """)
     assert out.splitlines() == [
-        f"a tensor of dtype {name} cannot be exported by DLPack" for name in ("string", "resource", "variant")
+        f"a tensor of dtype {name} cannot be exported by DLPack {explained}"
+        for name, explained in (("string", False), ("resource", True), ("variant", True))
     ], "stock ends the process"
 
 
@@ -452,3 +453,13 @@ def test_a_sharded_tensor_on_two_devices() -> None:
 
 def test_eager_tensors_are_said_to_be_copied() -> None:
     assert not safe_numpy.diagnose(tf.constant([1.0])).shares_memory
+
+
+def test_a_conversion_that_fails_leaves_asarray_as_stock_has_it() -> None:
+    x = tf.SparseTensor([[0, 0], [0, 0]], [1.0, 2.0], (2, 2))  # to_dense refuses repeated indices
+    with safe_numpy.mode("permissive"), pytest.warns(HazardWarning):
+        array = np.asarray(x)
+    assert (array.dtype, array.shape, array[()] is x) == (np.dtype(object), (), True)
+    with safe_numpy.mode("permissive"), pytest.raises(safe_numpy.CompositeError) as caught:
+        x.numpy()
+    assert caught.value.__notes__[0].startswith("safe_numpy tried to convert it: InvalidArgumentError")

@@ -30,7 +30,7 @@ class Responder(Protocol):
         """Tell whether a conversion of `x` would be made, here and now."""
 
     def convert(self, x: Any, door: Door) -> Any:
-        """Convert `x`, which `permits` allowed: booked, and warned about."""
+        """Convert `x`, which `permits` allowed: booked, and warned about; NotImplemented if that fails."""
 
     def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Return the array without asking the stock code first, or NotImplemented."""

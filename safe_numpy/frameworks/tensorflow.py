@@ -32,9 +32,10 @@ from safe_numpy.frameworks import Responder
 from safe_numpy.frameworks import _tensorflow_steps as table
 from safe_numpy.frameworks._doors import guard_method, guard_missing
 
-_COMPOSITES = (tf.SparseTensor, tf.IndexedSlices, tf.experimental.Optional)
+_INDEXED = (tf.SparseTensor, tf.IndexedSlices)
+_COMPOSITES = (*_INDEXED, tf.experimental.Optional)
 
-_OBJECTS = (tf.SparseTensor, tf.IndexedSlices, tf.RaggedTensor)
+_OBJECTS = (*_INDEXED, tf.RaggedTensor)
 """what np.asarray takes for an object like any other, and makes an array of one object of"""
 
 
@@ -83,16 +84,14 @@ class TensorFlow:
     def _count_bytes(self, x: Any) -> int:
         if table.find_graph(x) is not None:
             return 0
-        if isinstance(x, tf.SparseTensor):
-            return self._count_bytes(x.values) + self._count_bytes(x.indices)
-        if isinstance(x, tf.IndexedSlices):
+        if isinstance(x, _INDEXED):
             return self._count_bytes(x.values) + self._count_bytes(x.indices)
         dtype = _read_dtype(x)
         return 0 if dtype in (tf.string, tf.variant, tf.resource) else _count(x) * getattr(dtype, "size", 0)
 
     def result_nbytes(self, x: Any, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes of `x`; strings count as their pointers."""
-        count = math.prod(int(n) for n in x.dense_shape) if isinstance(x, _COMPOSITES[:2]) else _count(x)
+        count = math.prod(int(n) for n in x.dense_shape) if isinstance(x, _INDEXED) else _count(x)
         return count * (getattr(_read_dtype(x), "size", 0) or 8)
 
     def order(self, door: Door) -> tuple[str, ...]:
@@ -106,11 +105,7 @@ class TensorFlow:
         exported = [Target(eager, "__dlpack__", functools.partial(_guard_dlpack, guard))]
         return [
             *(exported if hasattr(eager, "__dlpack__") else ()),  # older ones have none
-            Target(
-                eager,
-                "numpy",
-                functools.partial(_guard_eager, guard),
-            ),
+            Target(eager, "numpy", functools.partial(_guard_eager, guard)),
             Target(eager, "__array__", functools.partial(method, Door.ARRAY)),
             Target(self._variable, "numpy", functools.partial(method, Door.NUMPY)),
             Target(tf.Tensor, "__array__", functools.partial(method, Door.ARRAY)),
@@ -156,13 +151,12 @@ def _find_asker(frame: FrameType | None) -> str:
 
 
 def _make_array(guard: Responder, x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
-    if guard.permits(x):
-        array = _convert_object(x, guard)
-        return array if dtype is None else array.astype(dtype, copy=False)
-    if table.find_graph(x) is None:
-        guard.warn_hazard(x, "object_array")
-    array = np.empty((), object)
-    array[()] = x
+    array = _convert_object(x, guard) if guard.permits(x) else NotImplemented
+    if array is NotImplemented:
+        if table.find_graph(x) is None:
+            guard.warn_hazard(x, "object_array")
+        array = np.empty((), object)
+        array[()] = x
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
@@ -173,16 +167,14 @@ def _convert_object(x: Any, guard: Responder) -> Any:
 
 
 def _guard_dlpack(guard: Responder, stock: Callable[..., Any]) -> Callable[..., Any]:
-    guarded = guard_method(guard, Door.DLPACK, stock)
-
     @functools.wraps(stock)
-    def __dlpack__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+    def export(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.dtype in _NOT_EXPORTABLE:
             # Stock ends the process here; an error is what the protocol asks for.
             raise BufferError(f"a tensor of dtype {self.dtype.name} cannot be exported by DLPack")
-        return guarded(self, *args, **kwargs)
+        return stock(self, *args, **kwargs)
 
-    return __dlpack__
+    return guard_method(guard, Door.DLPACK, export)
 
 
 def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., Any]:
@@ -231,7 +223,7 @@ def _find_device(x: Any) -> str:
     """Return ``cpu:0`` for ``/job:localhost/replica:0/task:0/device:CPU:0``; nothing for what lives on none."""
     if table.find_graph(x) is not None:
         return ""
-    if isinstance(x, _COMPOSITES[:2]):
+    if isinstance(x, _INDEXED):
         x = x.values
     device: str = getattr(x, "device", "")
     return device.rpartition("device:")[2].lower()
