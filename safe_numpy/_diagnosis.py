@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safe_numpy import _wording
-from safe_numpy._facts import Problem, Subject
+from safe_numpy._callsite import Site
+from safe_numpy._facts import NOTHING_READ, Problem, Reading, Remark, Subject
 from safe_numpy._steps import Plan
 
 
@@ -21,7 +21,8 @@ class Diagnosis:
     problems: tuple[Problem, ...]
     """every reason, in the order of the fix; empty if the tensor converts as it is"""
     fix: str | None
-    """a Python expression over `name` (and ``np``, ``torch``) whose value is the array; None: there is none"""
+    """a Python expression: the user's own, with the tensor converted, where that is known, else the conversion of
+    `name` alone; None: there is none"""
     convertible: bool
     """permissive mode and `to_numpy` convert it"""
     shares_memory: bool
@@ -31,30 +32,58 @@ class Diagnosis:
     subject: Subject
     """type, dtype, shape, device"""
     name: str = "x"
+    """the user's expression for the tensor, or what stands for it"""
     named: bool = False
     """`name` is the user's own; False: it stands for a name that is not known"""
     headline: Problem | None = None
     """the problem that the framework meets first, whose error the user sees"""
+    array_nbytes: int = 0
+    """bytes that the fix allocates for the array; 0 if it shares memory"""
+    inside: str = ""
+    """the operation that the tensor is somewhere inside of, where its name is not known"""
+    shown: str | None = None
+    """the user's line with the tensor converted, ready to be pasted; None: there is no line, or no fix"""
+    site: Site | None = None
+    """the user's line"""
+    remarks: tuple[Remark, ...] = ()
+    """what else is to be known in this situation"""
 
     def __str__(self) -> str:
         return _wording.explain(self)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return _wording.explain_in_html(self)
 
 
-def make_diagnosis(plan: Plan, subject: Subject, stock_order: Sequence[str], name: str | None = None) -> Diagnosis:
-    """Put a plan into words: `name` is the user's expression for the tensor, where it is known."""
+def make_diagnosis(
+    plan: Plan,
+    subject: Subject,
+    stock_order: Sequence[str] = (),
+    *,
+    reading: Reading = NOTHING_READ,
+    site: Site | None = None,
+    array_nbytes: int = 0,
+    remarks: tuple[Remark, ...] = (),
+) -> Diagnosis:
+    """Put together what was found out: `reading` knows the user's expression, and his line corrected."""
+    # `x`, where nothing is known; but next to code that may have an `x` of its own, something else
+    name = reading.name or ("tensor" if reading.inside else "x")
+    fix = plan.render(name)
     return Diagnosis(
         problems=plan.problems,
-        fix=plan.render(name or "x"),
+        fix=fix and (reading.fix or fix),
         convertible=not plan.refused,
         shares_memory=not plan.copies and plan.array is not None,
         nbytes=subject.nbytes,
         subject=subject,
-        name=name or "x",
-        named=name is not None,
+        name=name,
+        named=reading.name is not None,
         headline=find_headline(plan.problems, stock_order),
+        array_nbytes=array_nbytes,
+        inside=reading.inside,
+        shown=fix and (reading.shown or fix),
+        site=site and replace(site, source=reading.source),
+        remarks=remarks,
     )
 
 

@@ -6,7 +6,9 @@ caught the stock error keep catching. The stock text stands first and whole in `
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, ClassVar
 
 from safe_numpy import _wording
@@ -14,9 +16,12 @@ from safe_numpy._callsite import Site
 from safe_numpy._diagnosis import Diagnosis
 from safe_numpy._facts import Kind
 from safe_numpy._mixing import ByRecipe, mix
+from safe_numpy._terminal import is_displayed, wants_colour
 
 _OWN = frozenset({"site", "_stock_text", "_diagnosis"})
 _PLAIN = (str, int, float, type(None))
+_MakeDiagnosis = Callable[[TracebackType | None], Diagnosis]
+"""makes the diagnosis of an error, given its traceback"""
 
 
 class ConversionWarning(UserWarning):
@@ -44,18 +49,19 @@ class ConversionError(Exception, metaclass=ByRecipe):
     `diagnosis` holds the facts; it is None on an error that was rebuilt from its text alone.
 
     >>> import torch, safe_numpy
+    >>> weights = torch.ones(2, requires_grad=True)
     >>> try:
-    ...     torch.ones(2, requires_grad=True).numpy()
+    ...     weights.numpy()
     ... except safe_numpy.ConversionError as error:
     ...     error.diagnosis.fix
-    'x.detach().numpy()'
+    'weights.detach().numpy()'
     """
 
     kind: ClassVar[Kind | None] = None
     ag_pass_through = True  # AutoGraph would turn an unknown class into StagingError
 
     def __init__(
-        self, message: str = "", diagnosis: Diagnosis | Callable[[], Diagnosis] | None = None, site: Site | None = None
+        self, message: str = "", diagnosis: Diagnosis | _MakeDiagnosis | None = None, site: Site | None = None
     ) -> None:
         # Not super(): the framework's own class may ask for other arguments.
         Exception.__init__(self, message)
@@ -67,14 +73,16 @@ class ConversionError(Exception, metaclass=ByRecipe):
     def diagnosis(self) -> Diagnosis | None:
         """The facts; made when somebody asks, since most errors are caught and thrown away."""
         if callable(self._diagnosis):
-            self._diagnosis = self._diagnosis()
+            self._diagnosis = self._diagnosis(self.__traceback__)
         return self._diagnosis
 
     def __str__(self) -> str:
         try:
             if self.diagnosis is None:
                 return self._stock_text
-            return f"{self._stock_text}\n\n{_wording.explain(self.diagnosis, self.site)}"
+            in_colour = is_displayed(sys._getframe()) and wants_colour()
+            explain = _wording.explain_in_colour if in_colour else _wording.explain
+            return f"{self._stock_text}\n\n{explain(self.diagnosis)}"
         except Exception as error:
             return f"{self._stock_text}\n{_wording.note_own_failure(error)}"
 
@@ -425,12 +433,10 @@ class NumpyError(ConversionError):
 CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
 
 
-def make_error(
-    original: Exception, kind: Kind, diagnosis: Callable[[], Diagnosis], site: Site | None
-) -> ConversionError:
+def make_error(original: Exception, kind: Kind, diagnosis: _MakeDiagnosis, site: Site | None) -> ConversionError:
     """Return `original`, explained: an instance of its class and of ours, its text first, with its attributes.
 
-    `diagnosis` is called when somebody reads the error; it must not hold the tensor.
+    `diagnosis` is called with the error's traceback when somebody reads it; it must not hold the tensor.
     """
     cls: type[ConversionError] = mix(CLASSES[kind], type(original))
     error = cls.__new__(cls, str(original))

@@ -81,3 +81,33 @@ class Subject:
     def __str__(self) -> str:
         where = f" on {self.device}" if self.device else ""
         return f"{self.type_name} {self.dtype}{self.shape}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to know beyond the reasons: where this situation leads, and the usual way out of it."""
+
+    name: str
+    """names the sentence"""
+    facts: Facts = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the source says of a tensor; only text."""
+
+    name: str | None = None
+    """the user's expression for the tensor; None: it cannot be told"""
+    path: str = ""
+    """the end of `name` that leads into a container: ``[3]``"""
+    inside: str = ""
+    """the operation that the tensor is somewhere inside of, where `name` cannot be told"""
+    fix: str | None = None
+    """the user's expression with the tensor converted"""
+    shown: str | None = None
+    """the user's line with the tensor converted, or as much of it as can be pasted"""
+    source: str = ""
+    """the line as it is"""
+
+
+NOTHING_READ = Reading()

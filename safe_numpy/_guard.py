@@ -10,14 +10,15 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from safe_numpy import _ledger, _memory, _wording
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import ConversionError, ConversionWarning, HazardWarning, make_error
-from safe_numpy._facts import Door, Problem, Subject
+from safe_numpy._facts import Door, Problem, Reading
+from safe_numpy._failure import Asking, Failure, count_copied, read_conversion
 from safe_numpy._modes import Mode, get_mode
 from safe_numpy._outcome import STOCK, Outcome
 from safe_numpy._steps import Plan
@@ -130,7 +131,7 @@ class Guard:
             return NotImplemented
         _inside.busy = True
         try:
-            return self._convert(x, Door.NUMPY, sys._getframe(1), plan)
+            return self._convert(x, Door.NUMPY, _find_caller(sys._getframe(1)), plan)
         except ConversionWarning:
             raise
         except Exception:
@@ -140,15 +141,14 @@ class Guard:
 
     def _explain(self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan) -> ConversionError:
         framework = self.framework
-        order = framework.order(door)
+        asking = Asking.find(caller, framework.array_code)
         with framework.undisturbed():
-            describe = framework.describe(x)
             if door is Door.DLPACK:
                 # A capsule may stay on its device; the array that the reader is after may not.
                 whole = framework.plan(x, Door.NUMPY)
                 plan = replace(whole, problems=plan.problems, refused=plan.refused)
-        site = locate(find_user_frame(caller))
-        return explain_error(error, plan, describe, order, None, site)
+            failure = Failure.capture(framework, x, plan, door, asking)
+        return explain_error(error, plan, failure.order, failure.diagnose, failure.site)
 
     def _convert(self, x: Any, door: Door, caller: FrameType, plan: Plan) -> Any:
         """Return the array that `plan` makes of `x`; book it, and warn where `caller` is a new call site."""
@@ -158,8 +158,11 @@ class Guard:
         frame = find_user_frame(caller)
         entry = _ledger.LEDGER.book(frame, plan, framework.result_nbytes(x, plan))
         if not entry.warned:
+            asking = Asking.find(caller, framework.array_code)
             with framework.undisturbed():
-                diagnosis = make_diagnosis(plan, framework.describe(x)(), ())
+                reading = read_conversion(x, plan, asking, entry.site)
+                diagnosis = make_diagnosis(plan, framework.describe(x)(), reading=reading)
+            entry.fix = diagnosis.shown or entry.fix
             _warn(_wording.warn_converted(diagnosis), entry, frame)
         return result
 
@@ -203,11 +206,12 @@ def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
         return replace(plan, problems=(*plan.problems, too_large), refused=True)
 
 
-def diagnose_with(framework: Framework, x: Any, name: str | None = None) -> Diagnosis:
+def diagnose_with(framework: Framework, x: Any, name: str | None) -> Diagnosis:
     """Look at a tensor of `framework`; see `safe_numpy.diagnose`."""
     plan = examine(framework, x)
     with framework.undisturbed():
-        return make_diagnosis(plan, framework.describe(x)(), framework.order(Door.NUMPY), name)
+        order, size = framework.order(Door.NUMPY), count_copied(framework, x, plan)
+        return make_diagnosis(plan, framework.describe(x)(), order, reading=Reading(name), array_nbytes=size)
 
 
 def convert_with(framework: Framework, x: Any, name: str) -> Any:
@@ -225,24 +229,27 @@ def convert_with(framework: Framework, x: Any, name: str) -> Any:
     finally:
         _inside.busy = was_busy
     with framework.undisturbed():
-        describe = framework.describe(x)
+        describe, order = framework.describe(x), framework.order(Door.NUMPY)
     site = locate(find_user_frame(sys._getframe(1)))
-    raise explain_error(original, plan, describe, framework.order(Door.NUMPY), name, site)
+
+    def diagnose(traceback: object) -> Diagnosis:
+        return make_diagnosis(plan, describe(), order, reading=Reading(name), site=site)
+
+    raise explain_error(original, plan, order, diagnose, site)
 
 
 def explain_error(
     original: Exception,
     plan: Plan,
-    describe: Callable[[], Subject],
     order: tuple[str, ...],
-    name: str | None,
-    site: Site | None,
+    diagnose: Callable[[TracebackType | None], Diagnosis],
+    site: Site,
 ) -> ConversionError:
     """Return `original`, explained; what takes time waits until somebody reads it."""
     headline = find_headline(plan.problems, order)
     if headline is None:
         raise ValueError("a tensor without problems has no error to explain")
-    return make_error(original, headline.kind, lambda: make_diagnosis(plan, describe(), order, name), site)
+    return make_error(original, headline.kind, diagnose, site)
 
 
 def _find_stock_error(framework: Framework, x: Any) -> Exception:

@@ -76,7 +76,7 @@ class Plan:
 
     def render(self, name: str) -> str | None:
         """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter."""
-        return None if self.array is None else self.array.format(x=name if _is_primary(name) else f"({name})")
+        return None if self.array is None else self.array.format(x=name if is_primary(name) else f"({name})")
 
     def run(self, x: Any, names: Mapping[str, Any]) -> Any:
         """Return the array, by the code that `render` shows; `names` holds the modules that it mentions."""
@@ -143,7 +143,7 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
     )
 
 
-def _is_primary(expression: str) -> bool:
+def is_primary(expression: str) -> bool:
     """Tell whether ``.method()`` can be put behind an expression as it stands."""
     try:
         node = ast.parse(expression, mode="eval").body

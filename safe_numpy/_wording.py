@@ -7,11 +7,12 @@ about it; and, where nothing can be done or the stock advice is wrong for this t
 from __future__ import annotations
 
 import linecache
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from safe_numpy._facts import Problem, Subject
+from safe_numpy._facts import Facts, Subject
+from safe_numpy._layout import Message, Row, shorten, to_ansi, to_html, to_text
+from safe_numpy._place import name_place
 
 if TYPE_CHECKING:
     from safe_numpy._callsite import Site
@@ -225,87 +226,109 @@ SENTENCES: dict[str, Sentence] = {
     ),
 }
 
+REMARKS: dict[str, str] = {
+    "forward": "`{function}` is running: what is computed from the array has no gradient, and learning stops here",
+    "accumulated": "collect `loss.item()` or `loss.detach()` where a loss is computed: "
+    "as they are, they keep every graph in memory",
+    "evaluation": "`{module}` is in evaluation mode: inside `with torch.inference_mode():` autograd records nothing",
+}
+"""what else is to be known, and the usual way out"""
+
 _LONGEST_WORD = 12
 """a longer name would push every line to the right"""
 
-_COLUMNS = 100
-_CODE_WORDS = ("fix", "line")
-
-_Rows = list[tuple[str, str]]
+_LONGEST_LINE = 80
 
 
-def explain(diagnosis: Diagnosis, site: Site | None = None) -> str:
+def explain(diagnosis: Diagnosis) -> str:
     """Return the explanation of a tensor: every reason, what it is, where it stands, and the fix."""
-    blocks = [_reasons(diagnosis), _subject(diagnosis, site), _ways_out(diagnosis)]
-    width = max(len(word) for block in blocks for word, _ in block) + 2
-    reasons, *others = ["\n".join(_lay_out(word, text, width) for word, text in rows) for rows in blocks]
-    return "\n\n".join([f"{_headline(diagnosis)}\n{reasons}".rstrip(), *filter(None, others)])
+    return to_text(compose(diagnosis))
 
 
-def _lay_out(word: str, text: str, width: int) -> str:
-    """Return one row, its word in a column of `width`; prose goes on below itself, code stays on its line."""
-    if word in _CODE_WORDS:
-        return f"  {word:<{width}}{text}".rstrip()
-    indent = " " * (width + 2)
-    return textwrap.fill(
-        text, _COLUMNS, initial_indent=f"  {word:<{width}}", subsequent_indent=indent,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+def explain_in_colour(diagnosis: Diagnosis) -> str:
+    """Return the explanation for a terminal."""
+    return to_ansi(compose(diagnosis))
+
+
+def explain_in_html(diagnosis: Diagnosis) -> str:
+    """Return the explanation for a notebook."""
+    return to_html(compose(diagnosis))
+
+
+def compose(diagnosis: Diagnosis) -> Message:
+    """Return the explanation, in its one shape."""
+    return Message(_headline(diagnosis), (_reasons(diagnosis), _subject(diagnosis), _ways_out(diagnosis)))
 
 
 def _headline(diagnosis: Diagnosis) -> str:
-    who = f"`{diagnosis.name}`" if diagnosis.named else f"This tensor (`{diagnosis.name}` below)"
+    if diagnosis.named:
+        who = f"`{diagnosis.name}`"
+    elif diagnosis.inside:
+        who = f"A tensor inside `{diagnosis.inside}`"
+    else:
+        who = f"This tensor (`{diagnosis.name}` below)"
     count = len(diagnosis.problems)
     if count == 0:
         return f"{who} can become a NumPy array as it is."
     return f"{who} cannot become a NumPy array, for {count} reason{'s' if count > 1 else ''}:"
 
 
-def _reasons(diagnosis: Diagnosis) -> _Rows:
+def _reasons(diagnosis: Diagnosis) -> list[Row]:
     """The problem whose error the user saw stands first, the others in the order of the fix."""
     ordered = sorted(diagnosis.problems, key=lambda p: p is not diagnosis.headline)
-    return [(p.kind, fill(SENTENCES[p.cause].reason, p, diagnosis)) for p in ordered]
+    return [Row(p.kind, fill(SENTENCES[p.cause].reason, p.facts, diagnosis)) for p in ordered]
 
 
-def _subject(diagnosis: Diagnosis, site: Site | None) -> _Rows:
+def _subject(diagnosis: Diagnosis) -> list[Row]:
     size = f", {format_bytes(diagnosis.nbytes)}" if diagnosis.nbytes else ""
-    word = diagnosis.name if len(diagnosis.name) <= _LONGEST_WORD else "tensor"
-    rows = [(word, f"{diagnosis.subject}{size}")]
+    rows = [Row(_get_word(diagnosis), f"{diagnosis.subject}{size}")]
+    site = diagnosis.site
     if site is not None:
-        rows.append(("line", describe_site(site)))
+        aside = f"(converted inside {site.library})" if site.library else ""
+        rows.append(Row("line", _describe_site(site), is_code=True, aside=aside))
     return rows
 
 
-def _ways_out(diagnosis: Diagnosis) -> _Rows:
+def _get_word(diagnosis: Diagnosis) -> str:
+    return diagnosis.name if len(diagnosis.name) <= _LONGEST_WORD else "tensor"
+
+
+def _ways_out(diagnosis: Diagnosis) -> list[Row]:
     rows = []
-    if diagnosis.fix is not None:
-        rows += [("fix", diagnosis.fix), ("", _sharing(diagnosis))]
+    if diagnosis.shown is not None:
+        rows += [Row("fix", diagnosis.shown, is_code=True, is_fix=True), Row("", _sharing(diagnosis))]
     for problem in diagnosis.problems:
-        text = fill(SENTENCES[problem.cause].instead, problem, diagnosis)
+        text = fill(SENTENCES[problem.cause].instead, problem.facts, diagnosis)
         if text and (diagnosis.fix is not None or problem.refused):
-            rows.append(("instead" if diagnosis.fix is None else "note", text))
+            rows.append(Row("instead" if diagnosis.fix is None else "note", text))
+    rows += [Row("note", fill(REMARKS[r.name], r.facts, diagnosis)) for r in diagnosis.remarks]
     silent = any(SENTENCES[p.cause].silent for p in diagnosis.problems)
     if diagnosis.problems and diagnosis.convertible and not silent:
-        rows.append(("or", "SAFE_NUMPY=permissive converts it for you, with a warning"))
+        rows.append(Row("or", "SAFE_NUMPY=permissive converts it for you, with a warning"))
     return rows
 
 
 def _sharing(diagnosis: Diagnosis) -> str:
+    whose = _get_word(diagnosis) if diagnosis.named or not diagnosis.inside else "the tensor"
     if diagnosis.shares_memory:
-        return f"it shares memory: writing to the array changes {diagnosis.name}"
-    return f"a copy: writing to the array does not change {diagnosis.name}"
+        return f"nothing is copied: writing to the array changes {whose}"
+    size = f" of {format_bytes(diagnosis.array_nbytes)}" if diagnosis.array_nbytes else ""
+    device = next((p.facts["device"] for p in diagnosis.problems if p.cause == "device"), None)
+    wait = f", made once {device} has finished" if device else ""
+    return f"a copy{size}{wait}: writing to the array does not change {whose}"
 
 
-def fill(template: str, problem: Problem, diagnosis: Diagnosis) -> str:
+def fill(template: str, facts: Facts, diagnosis: Diagnosis) -> str:
     """Put the facts into a sentence."""
-    return template.format_map({"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **problem.facts})
+    return template.format_map({"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **facts})
 
 
 def warn_converted(diagnosis: Diagnosis) -> str:
     """Return the warning for a site where permissive mode converted: what it did, and the code to write instead."""
-    deeds = ", ".join(fill(SENTENCES[p.cause].done, p, diagnosis) for p in diagnosis.problems)
+    deeds = ", ".join(fill(SENTENCES[p.cause].done, p.facts, diagnosis) for p in diagnosis.problems)
     share = "the array shares its memory" if diagnosis.shares_memory else "the array is a copy"
-    return f"{diagnosis.subject} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.fix}"
+    who = f"`{diagnosis.name}`, {diagnosis.subject}," if diagnosis.named else str(diagnosis.subject)
+    return f"{who} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.shown}"
 
 
 HAZARDS: dict[str, str] = {
@@ -370,10 +393,10 @@ def note_failed_conversion(error: Exception) -> str:
     return f"safe_numpy tried to convert it: {type(error).__name__}: {error}"
 
 
-def describe_site(site: Site) -> str:
+def _describe_site(site: Site) -> str:
     """Return ``file.py:57  the source of that line``."""
-    source = linecache.getline(site.filename, site.lineno).strip()
-    return f"{site.filename}:{site.lineno}  {source}".rstrip()
+    source = site.source or linecache.getline(site.filename, site.lineno).strip()
+    return f"{name_place(site.filename, site.lineno)}  {shorten(source, _LONGEST_LINE)}".rstrip()
 
 
 def format_bytes(n: int) -> str:

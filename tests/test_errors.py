@@ -89,7 +89,7 @@ def test_a_data_loader_worker_hands_it_over_whole() -> None:
     with pytest.raises(safe_numpy.GradError, match="in DataLoader worker process 0") as info:
         wrapped.reraise()
     assert isinstance(info.value, RuntimeError)
-    assert "x.detach().numpy()" in str(info.value)
+    assert "grads().detach().numpy()" in str(info.value)
 
 
 class Stubborn(torch.utils.data.Dataset):  # type: ignore[type-arg]
@@ -104,7 +104,7 @@ class Stubborn(torch.utils.data.Dataset):  # type: ignore[type-arg]
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_real_worker_does_too(start: str) -> None:
     loader = torch.utils.data.DataLoader(Stubborn(), num_workers=1, multiprocessing_context=start)
-    with pytest.raises(safe_numpy.GradError, match=r"x\.detach\(\)\.numpy\(\)") as info:
+    with pytest.raises(safe_numpy.GradError, match=r"grads\(\)\.detach\(\)\.numpy\(\)") as info:
         list(loader)
     assert "Caught GradError in DataLoader worker process 0" in str(info.value)
     assert isinstance(info.value, RuntimeError)
@@ -117,13 +117,13 @@ def test_the_attributes_of_the_original_come_along() -> None:
             self.code = code
 
     original = ForeignError(7, "their text")
-    error = _errors.make_error(original, Kind.GRAD, lambda: safe_numpy.diagnose(grads()), None)
+    error = _errors.make_error(original, Kind.GRAD, lambda traceback: safe_numpy.diagnose(grads()), None)
     assert isinstance(error, ForeignError)
     assert isinstance(error, safe_numpy.GradError)
     assert error.code == 7
     assert str(error).startswith("their text\n\n")
     missing = caught(lambda: grads().nothing)
-    error = _errors.make_error(missing, Kind.GRAD, lambda: safe_numpy.diagnose(grads()), None)
+    error = _errors.make_error(missing, Kind.GRAD, lambda traceback: safe_numpy.diagnose(grads()), None)
     assert isinstance(error, AttributeError)
     assert error.name == "nothing"
 

@@ -42,7 +42,7 @@ def test_one_warning_per_call_site() -> None:
     assert [w.lineno - first for w in caught] == [0, 1, 2, 4]
     assert [e.count for e in safe_numpy.report().entries] == [100, 100, 100, 3]
     assert str(caught[0].message) == (
-        "Tensor float32[2, 2] on cpu became a NumPy array: detached from autograd; the array shares its memory. "
+        "`x`, Tensor float32[2, 2] on cpu, became a NumPy array: detached from autograd; the array shares its memory. "
         "Written out: x.detach().numpy()"
     )
 
@@ -52,8 +52,8 @@ def test_the_warning_names_every_deed() -> None:
     with permit(), pytest.warns(ConversionWarning) as caught:
         x.numpy()
     assert str(caught[0].message) == (
-        "Tensor bfloat16[2, 2] on toy:0 became a NumPy array: detached from autograd, copied 8 B from toy:0 to the "
-        "CPU, widened bfloat16 to float32; the array is a copy. Written out: x.detach().cpu().float().numpy()"
+        "`x`, Tensor bfloat16[2, 2] on toy:0, became a NumPy array: detached from autograd, copied 8 B from toy:0 to "
+        "the CPU, widened bfloat16 to float32; the array is a copy. Written out: x.detach().cpu().float().numpy()"
     )
 
 
@@ -81,7 +81,7 @@ def test_force_names_only_what_force_cannot_do() -> None:
     diagnosis = caught.value.diagnosis
     assert diagnosis is not None
     assert [p.kind for p in diagnosis.problems] == ["dtype"]
-    assert diagnosis.fix == "x.detach().float().numpy()"
+    assert diagnosis.fix == "grads().bfloat16().detach().float().numpy()"
 
 
 def test_the_dlpack_door() -> None:
@@ -90,7 +90,7 @@ def test_the_dlpack_door() -> None:
         np.from_dlpack(x)
     assert isinstance(caught.value, safe_numpy.GradError)
     assert caught.value.diagnosis is not None
-    assert caught.value.diagnosis.fix == "x.detach().numpy()"
+    assert caught.value.diagnosis.fix == "np.from_dlpack(x.detach().numpy())"
     with permit(), pytest.warns(ConversionWarning):
         array = np.from_dlpack(x)
     assert array.__array_interface__["data"][0] == x.data_ptr()

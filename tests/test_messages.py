@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ import zoo
 
 import safe_numpy
 from safe_numpy import _errors, _wording
+from safe_numpy._callsite import Site
 from safe_numpy._facts import Kind
 from safe_numpy.frameworks import _torch_steps
 
@@ -66,8 +68,11 @@ def explain(case: zoo.Case) -> str:
         try:
             x.numpy()
         except safe_numpy.ConversionError as error:
-            error.site = error.site and type(error.site)("eval.py", 57, "<module>")
-            return str(error)
+            diagnosis = error.diagnosis
+            assert diagnosis is not None
+            assert diagnosis.site is not None
+            site = Site("eval.py", 57, "<module>", source=diagnosis.site.source)
+            return str(type(error)(str(error).partition("\n\n")[0], dataclasses.replace(diagnosis, site=site)))
         return str(safe_numpy.diagnose(x))
 
     text = case.visit(look)
@@ -165,11 +170,11 @@ def test_a_tensor_that_converts_is_said_to() -> None:
         "This tensor (`x` below) can become a NumPy array as it is.\n\n"
         "  x    Tensor float32[2] on cpu, 8 B\n\n"
         "  fix  x.numpy()\n"
-        "       it shares memory: writing to the array changes x"
+        "       nothing is copied: writing to the array changes x"
     )
 
 
 def test_html_is_escaped() -> None:
     html = safe_numpy.diagnose(torch.ones(2, requires_grad=True), "a<b")._repr_html_()
-    assert html.startswith("<pre>`a&lt;b` cannot")
+    assert html.startswith('<pre class="safe-numpy"><b>`a&lt;b` cannot')
     assert "a<b" not in html

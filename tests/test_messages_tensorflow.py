@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from test_messages import assert_snapshot, steady
 from zoo_tensorflow import COMPOSITES, HANDLES, SYMBOLIC, Case
 
 import safe_numpy
+from safe_numpy._callsite import Site
 
 CASES = {c.name: c for c in SYMBOLIC + HANDLES + COMPOSITES}
 SHOWN = {
@@ -36,8 +38,11 @@ def explain(case: Case) -> str:
         try:
             x.numpy()
         except safe_numpy.ConversionError as error:
-            error.site = error.site and type(error.site)("train.py", 57, "step")
-            return str(error)
+            diagnosis = error.diagnosis
+            assert diagnosis is not None
+            assert diagnosis.site is not None
+            site = Site("train.py", 57, "step", source=diagnosis.site.source)
+            return str(type(error)(str(error).partition("\n\n")[0], dataclasses.replace(diagnosis, site=site)))
         raise AssertionError(f"{case} converts")
 
     text: str = case.visit(look)

@@ -30,11 +30,11 @@ except safe_numpy.NumpyError as error:
     message = """\
 Numpy is not available
 
-This tensor (`x` below) cannot become a NumPy array, for 1 reason:
+`torch.ones(2)` cannot become a NumPy array, for 1 reason:
   numpy    NumPy is not installed here
 
-  x        Tensor float32[2] on cpu, 8 B
-  line     <string>:8
+  tensor   Tensor float32[2] on cpu, 8 B
+  line     <string>:8  torch.ones(2).numpy()
 
   instead  install a NumPy that this torch was built for: `pip install numpy`, or `pip install
            'numpy<2'` for torch 2.2 and older

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
-from safe_numpy._facts import Door, Subject
+from safe_numpy._facts import Door, Problem, Remark, Subject
 from safe_numpy._outcome import Outcome
 from safe_numpy._patching import Target
 from safe_numpy._registry import FRAMEWORKS
@@ -71,6 +71,31 @@ class Framework(Protocol):
     def to_array(self, x: Any) -> Any:
         """Convert as the unguarded framework does, errors included."""
 
+    def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
+        """Return ``owner.key``, or ``owner[key]``, of a container of the framework's own; else NotImplemented.
+
+        Runs no code but the framework's.
+        """
+        return NotImplemented
+
+    def remember(self, x: Any) -> Any:
+        """Return what `look_closer` may want to know of `x` when it is gone; it must not keep `x` alive."""
+        return None
+
+    def look_closer(
+        self, x: Any, clue: Any, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]
+    ) -> tuple[Sequence[Problem], Sequence[Remark]]:
+        """Say more, now that somebody reads: the problems, with more facts, and what else is to be known.
+
+        Args:
+            x: the tensor; None if it is gone.
+            clue: what `remember` gave, if the tensor was going to be.
+            problems: what stops it.
+            path: the end of its name that leads into a container.
+            stack: the frames from the user's outwards.
+        """
+        return problems, ()
+
 
 def loaded() -> Iterator[Framework]:
     """Yield the frameworks that this program has imported."""
@@ -84,6 +109,15 @@ def load(module: str) -> Framework:
     """Return our side of the framework `module`, which is imported already."""
     framework: Framework = importlib.import_module(FRAMEWORKS[module]).FRAMEWORK
     return framework
+
+
+def read_member(owner: Any, key: str | int, is_item: bool) -> Any:
+    """Return a member that a framework's own container keeps out of its instance's dict; else NotImplemented."""
+    for framework in loaded():
+        member = framework.read_member(owner, key, is_item)
+        if member is not NotImplemented:
+            return member
+    return NotImplemented
 
 
 def of(x: object) -> Framework | None:

@@ -22,7 +22,7 @@ STEPS: Sequence[Step] = (
 )  # fmt: skip
 
 
-class Keras:
+class Keras(frameworks.Framework):
     """What the guard knows of Keras."""
 
     name = "keras"

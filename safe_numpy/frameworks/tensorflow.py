@@ -26,6 +26,7 @@ from tensorflow.python.ops import resource_variable_ops
 from safe_numpy import _callsite, frameworks
 from safe_numpy._callsite import Site
 from safe_numpy._facts import Door, Subject
+from safe_numpy._members import read_variables
 from safe_numpy._patching import Target
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import Responder
@@ -47,7 +48,7 @@ def _find_owner(cls: type, name: str) -> type:
     return next(c for c in cls.__mro__ if name in vars(c))
 
 
-class TensorFlow:
+class TensorFlow(frameworks.Framework):
     """What the guard knows of TensorFlow."""
 
     name = "tensorflow"
@@ -210,7 +211,7 @@ def _find_tape(frame: FrameType) -> str:
     """Return ``, opened at train.py:12`` for the innermost tape that is open in sight of `frame`, or nothing."""
     caller: FrameType | None = frame
     while caller is not None:
-        if any(isinstance(v, tf.GradientTape) and v._recording for v in list(caller.f_locals.values())):
+        if any(isinstance(v, tf.GradientTape) and v._recording for v in read_variables(caller).values()):
             code = caller.f_code
             lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 : caller.f_lineno]
             numbers = [n for n, line in enumerate(lines, code.co_firstlineno) if "GradientTape(" in line]
@@ -256,7 +257,8 @@ def _translate_autograph(frame: FrameType) -> Site | None:
     for _ in range(8):
         if caller is None:
             return None
-        for candidate in (caller.f_locals.get("converted_f"), caller.f_locals.get("f")):
+        variables = read_variables(caller)
+        for candidate in (variables.get("converted_f"), variables.get("f")):
             for location, origin in getattr(candidate, "ag_source_map", {}).items():
                 if (location.filename, location.lineno) == line:
                     return Site(origin.loc.filename, origin.loc.lineno, origin.function_name)

@@ -6,24 +6,24 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from safe_numpy import frameworks
-from safe_numpy._facts import Door, Subject
+from safe_numpy._facts import Door, Problem, Remark, Subject
 from safe_numpy._patching import Target, when_imported
 from safe_numpy._steps import Plan, make_plan
-from safe_numpy.frameworks import Responder
+from safe_numpy.frameworks import Responder, _torch_modules, _torch_origin
 from safe_numpy.frameworks import _torch_sights as sights
 from safe_numpy.frameworks import _torch_steps as table
 
 _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
 
 
-class Torch:
+class Torch(frameworks.Framework):
     """What the guard knows of PyTorch."""
 
     name = "torch"
@@ -86,6 +86,23 @@ class Torch:
     def to_array(self, x: Tensor) -> Any:
         """Convert as plain torch does, errors included."""
         return _stock_numpy(x) if not sights.converts_itself(x) else x.numpy()
+
+    def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
+        """Return a parameter, a buffer or a child of a module: ``model.head.weight``, ``model[0]``."""
+        return _torch_modules.read_member(owner, key, is_item)
+
+    def remember(self, x: Tensor) -> Any:
+        """Return the nearest leaves that `x` was computed from, weakly."""
+        return _torch_origin.remember(x) if x.requires_grad else None
+
+    def look_closer(
+        self, x: Tensor | None, clue: Any, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]
+    ) -> tuple[Sequence[Problem], Sequence[Remark]]:
+        """Say where a gradient comes from, and what to do about that here."""
+        if not any(p.cause == "grad" for p in problems):
+            return problems, ()
+        with self.undisturbed():
+            return _torch_origin.look_closer(x, clue, problems, path, stack)
 
 
 def _read(attribute: Callable[[], Any], otherwise: Any) -> Any:

@@ -1,0 +1,170 @@
+"""What a line of code called the tensor that failed, and the same line with the tensor converted.
+
+All of it happens when somebody reads the explanation: what is needed for that is found from the error's traceback.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from safe_numpy import frameworks
+from safe_numpy._callsite import Position, Site, is_translated
+from safe_numpy._correction import correct
+from safe_numpy._expression import Evaluator, Place, find_operands, find_place, find_receiver, walk_scope
+from safe_numpy._facts import NOTHING_READ, Door, Reading
+from safe_numpy._source import RunningCode, read_line, read_running
+from safe_numpy._steps import Plan, is_primary
+
+_MOST_ELEMENTS = 1000
+_MOST_INSIDE = 60
+_FRAMEWORK_NAMES = ("torch", "tensorflow", "tf", "keras", "jax")
+
+
+def read_site(
+    x: Any, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
+) -> Reading:
+    """Find `x` in the line that `frame` runs.
+
+    Args:
+        x: the tensor; None if it is gone, and only the operation can be named.
+        plan: what cures it.
+        position: the instruction.
+        site: the line, as its reader knows it.
+        frame: the frame at that instruction.
+        called: the frame of the function that it called, if that is a Python function.
+    """
+    if is_translated(position.code):  # other code than the user wrote: only the line is common to both
+        running = read_line(site.filename, site.lineno)
+    else:
+        running = read_running(frame, position.lasti, position.lineno)
+    if running is None:
+        return NOTHING_READ
+    source = _get_line(running, site.lineno)
+    evaluator = Evaluator(frame, frameworks.read_member)
+    place = find_place(running, x, evaluator, called, position.asks)
+    text = running.excerpt.find_text(place.node) if place is not None else ""
+    if place is None or not text:
+        inside = running.excerpt.find_text(running.node) if running.node is not None else ""
+        return Reading(inside=_shorten(inside), source=source)
+    name = _as_name(text, place.path)
+    if plan.array is None or is_translated(position.code):
+        return Reading(name, place.path, source=source)
+    replacements = _Replacements(running, evaluator).find(x, plan, place, called)
+    correction = correct(running, replacements) if replacements else None
+    if correction is None:
+        return Reading(name, place.path, source=source)
+    return Reading(name, place.path, "", correction.expression, correction.shown, source)
+
+
+def _as_name(text: str, path: str) -> str:
+    name = " ".join(text.split())
+    return name + path if not path or is_primary(name) else f"({name}){path}"
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_INSIDE else f"{line[: _MOST_INSIDE - 2]} …"
+
+
+def _get_line(running: RunningCode, lineno: int) -> str:
+    lines = running.excerpt.source.lines
+    return lines[lineno - 1].strip() if 0 < lineno <= len(lines) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Replacements:
+    """Finds what to write for each tensor of a line that must be converted: not the one that failed first alone."""
+
+    running: RunningCode
+    evaluator: Evaluator
+
+    def find(self, x: Any, plan: Plan, place: Place, called: FrameType | None) -> dict[ast.expr, str]:
+        """Return the code to write, by the expression that it replaces; empty where none is known to be right."""
+        if place.asked is not None:
+            return {**self._find_asked(), place.asked: self._render(plan, place.node)}
+        found: dict[ast.expr, str] = {}
+        if place.path:
+            text = self._convert_container(place)
+            if text is None:
+                return {}
+            found[place.node] = text
+        else:
+            found[place.node] = self._render(plan, place.node)
+        operation = self.running.node
+        if operation is not None and place.node in (operands := list(find_operands(operation))):
+            others = operands if _takes_arrays_only(called) else [n for n in operands if self._get(n) is x]
+            for node in others:
+                if node not in found:
+                    text = self._convert(node)
+                    if text is not None:
+                        found[node] = text
+        return found
+
+    def _get(self, node: ast.expr) -> Any:
+        return self.evaluator.find(node)
+
+    def _render(self, plan: Plan, node: ast.expr) -> str:
+        return plan.render(self.running.excerpt.find_text(node)) or ""
+
+    def _find_asked(self) -> dict[ast.expr, str]:
+        """Return the other ``y.numpy()`` of the line, where they are going to fail too."""
+        found: dict[ast.expr, str] = {}
+        for node in walk_scope(self.running.statement):
+            receiver = find_receiver(node) if isinstance(node, ast.Call) and not node.keywords else None
+            if receiver is not None:
+                text = self._convert(receiver, Door.NUMPY)
+                if text is not None:
+                    found[node] = text
+        return found
+
+    def _convert(self, node: ast.expr, door: Door = Door.ARRAY) -> str | None:
+        """Return the code that converts a tensor, or a container of tensors; None where nothing stops it."""
+        value = self._get(node)
+        if frameworks.of(value) is not None:
+            plan = _make_plan(value, door)
+            return self._render(plan, node) if plan.problems and plan.array is not None else None
+        if type(value) in (list, tuple, dict) and self._find_common_fix(_get_elements(value)) is not None:
+            return self._convert_container(Place(node, "[0]", value))
+        return None
+
+    def _convert_container(self, place: Place) -> str | None:
+        text, value = self.running.excerpt.find_text(place.node), place.value
+        name = text if is_primary(text) else f"({text})"
+        fix = self._find_common_fix(_get_elements(value)) if place.path.count("[") == 1 else None
+        if fix is not None and type(value) is list:
+            return f"[{fix} for t in {text}]"
+        if fix is not None and type(value) is tuple:
+            return f"tuple({fix} for t in {text})"
+        if fix is not None and type(value) is dict:
+            return f"{{k: {fix} for k, t in {name}.items()}}"
+        return None if "." in place.path else f"safe_numpy.to_numpy({text})"
+
+    def _find_common_fix(self, elements: list[Any]) -> str | None:
+        """Return what converts every element, called ``t``; None if they need different things, or too many."""
+        if not 0 < len(elements) <= _MOST_ELEMENTS or any(frameworks.of(e) is None for e in elements):
+            return None
+        plans = [_make_plan(e, Door.ARRAY) for e in elements]
+        fixes = {p.render("t") for p in plans}
+        return fixes.pop() if len(fixes) == 1 and plans[0].problems else None
+
+
+def _make_plan(x: Any, door: Door) -> Plan:
+    framework = frameworks.of(x)
+    if framework is None:
+        raise TypeError("only a tensor has a plan")
+    with framework.undisturbed():
+        return framework.plan(x, door)
+
+
+def _get_elements(container: Any) -> list[Any]:
+    if type(container) is dict:
+        return list(container.values())
+    return list(container) if type(container) in (list, tuple) else []
+
+
+def _takes_arrays_only(called: FrameType | None) -> bool:
+    """Tell whether the code that was called has nothing to do with tensors, and so wants an array of each."""
+    return called is None or not any(name in called.f_globals for name in _FRAMEWORK_NAMES)

@@ -1,0 +1,35 @@
+"""What a reader calls a place in the source: ``eval.py:57``, or a cell of a notebook. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def name_place(filename: str, lineno: int) -> str:
+    """Return the file, relative to the working directory where it lies below that, and the line; or the cell."""
+    cell = _name_cell(filename)
+    if cell:
+        return f"{cell}, line {lineno}"
+    return f"{_relate(filename)}:{lineno}"
+
+
+def _name_cell(filename: str) -> str:
+    """Return ``Cell In[5]``, as IPython's own tracebacks say; nothing for what is no cell."""
+    interactive = sys.modules.get("IPython")
+    if interactive is None:
+        return ""
+    try:
+        shell = interactive.get_ipython()
+        name = shell and shell.compile.format_code_name(filename)  # IPython 8.0
+        return " ".join(name) if name else ""
+    except Exception:
+        return ""
+
+
+def _relate(filename: str) -> str:
+    try:
+        relative = os.path.relpath(filename)
+    except (OSError, ValueError):  # the working directory is gone, or on another drive
+        return filename
+    return filename if filename.startswith("<") or relative.startswith(os.pardir) else relative
