@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import dis
 from collections import ChainMap, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import pure_eval
 from pure_eval import CannotEval
@@ -33,8 +33,21 @@ _KEYS = (str, int, bool, bytes, type(None))
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.IfExp, ast.NamedExpr, ast.BoolOp)
 _SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.stmt)
 
-Member = Callable[[Any, "str | int", bool], Any]
-"""reads an attribute, or an item, that a framework keeps out of the instance's own dict; else NotImplemented"""
+_SAME_KIND = frozenset({"T", "mT", "data"})
+"""attributes of a tensor that are tensors of the same dtype and device"""
+
+
+class Knowledge(Protocol):
+    """What has to be known of tensors here; `safe_numpy.frameworks` does."""
+
+    def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
+        """Return an attribute or an item that a framework keeps out of the instance's dict; else NotImplemented."""
+
+    def of(self, x: object) -> object | None:
+        """Return the framework whose tensor `x` is, or None."""
+
+    def identify_data(self, x: Any) -> object | None:
+        """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,10 +67,10 @@ class Place:
 class Evaluator(pure_eval.Evaluator):
     """Knows the variables of a frame; ``[node]`` gives the value of an expression, or raises `CannotEval`."""
 
-    def __init__(self, frame: FrameType, member: Member) -> None:
+    def __init__(self, frame: FrameType, knowledge: Knowledge) -> None:
         scopes = (read_variables(frame), frame.f_globals, frame.f_builtins)
         super().__init__(ChainMap(*(s for s in scopes if type(s) is dict)))  # not where somebody's class would answer
-        self._member = member
+        self.knowledge = knowledge
 
     def __getitem__(self, node: ast.expr) -> Any:
         try:
@@ -65,9 +78,9 @@ class Evaluator(pure_eval.Evaluator):
         except CannotEval:
             member: Any = NotImplemented
             if isinstance(node, ast.Attribute):
-                member = self._member(self[node.value], node.attr, False)
+                member = self.knowledge.read_member(self[node.value], node.attr, False)
             elif isinstance(node, ast.Subscript):
-                member = self._member(self[node.value], self[node.slice], True)
+                member = self.knowledge.read_member(self[node.value], self[node.slice], True)
             if member is NotImplemented:
                 raise
             return member
@@ -79,15 +92,35 @@ class Evaluator(pure_eval.Evaluator):
         except Exception:
             return otherwise
 
+    def find_base(self, node: ast.expr) -> Any:
+        """Return the tensor that an expression is made of by its form alone, such as ``x`` of ``-x.T[0]``, or None.
+
+        The expression is a tensor then, of the same dtype and device and as differentiable, though it cannot be
+        evaluated.
+        """
+        value = self.find(node)
+        if value is not None:
+            return value if self.knowledge.of(value) is not None else None
+        if isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr in _SAME_KIND):
+            return self.find_base(node.value)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+            return self.find_base(node.operand)
+        if isinstance(node, ast.BinOp):
+            for one, other in ((node.left, node.right), (node.right, node.left)):
+                if type(self.find(other)) in (int, float):
+                    return self.find_base(one)
+        return None
+
 
 def find_place(
-    running: RunningCode, x: Any, evaluator: Evaluator, called: FrameType | None, asks: bool
+    running: RunningCode, x: Any, data: object | None, evaluator: Evaluator, called: FrameType | None, asks: bool
 ) -> Place | None:
     """Return where `x` stands in the running line; None where that cannot be told.
 
     Args:
         running: the line, and the operation in it.
         x: the tensor; None if it is gone.
+        data: identifies its data, where that is known.
         evaluator: knows the variables.
         called: the frame of the function that the line called, if it is a Python function.
         asks: the operation itself called a method of the tensor.
@@ -97,12 +130,13 @@ def find_place(
         receiver = find_receiver(node)
         if receiver is not None and evaluator.find(receiver, x if asks else None) is x:
             return Place(receiver, asked=node)  # a receiver that cannot be evaluated is what was asked all the same
-        if x is None:
-            return None
         operands = list(find_operands(node))
-        found = _search(operands, x, evaluator)
-        if found is None and called is not None and isinstance(node, ast.Call):
-            found = _search_parameters(node, x, evaluator, called)
+        found = _search(operands, x, evaluator) if x is not None else None
+        if found is None and isinstance(node, ast.Call) and not asks:
+            if called is not None:
+                found = _search_parameters(node, x, evaluator, called) or _search_alias(operands, data, evaluator)
+            elif x is not None:
+                found = _find_by_elimination(operands, evaluator)
         if found is not None:
             return found
     return None if x is None else _search_statement(running.statement, x, evaluator)
@@ -153,6 +187,20 @@ def _search(nodes: Sequence[ast.expr], x: Any, evaluator: Evaluator) -> Place | 
     return None
 
 
+def _find_by_elimination(operands: Sequence[ast.expr], evaluator: Evaluator) -> Place | None:
+    """Find the operand that is a tensor by its form, where no other is unknown; the code that was called is in C."""
+    unknown = [node for node in operands if evaluator.find(node, CannotEval) is CannotEval]
+    is_tensor = len(unknown) == 1 and evaluator.find_base(unknown[0]) is not None
+    return Place(unknown[0]) if is_tensor else None
+
+
+def _search_alias(operands: Sequence[ast.expr], data: object | None, evaluator: Evaluator) -> Place | None:
+    """Find the operand that the tensor is an alias of: libraries like to say ``x.detach().cpu()`` first."""
+    if data is None:
+        return None
+    return next((Place(n) for n in operands if evaluator.knowledge.identify_data(evaluator.find(n)) == data), None)
+
+
 def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Place | None:
     for node in walk_scope(statement):
         receiver = find_receiver(node)
@@ -178,6 +226,8 @@ def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: Fra
 
     Only parameters to which that function never assigns: else what it holds need not be what the line gave.
     """
+    if x is None:
+        return None
     code = called.f_code
     function = evaluator.find(call.func)
     bound = 1 if type(function) is MethodType else 0

@@ -64,6 +64,8 @@ class Failure(NamedTuple):
     """gives the tensor, or None if it is gone"""
     clue: Any
     """what the framework remembers of a tensor that is going to be gone"""
+    data: object | None
+    """identifies the data of such a tensor"""
     position: Position
     site: Site
     array_nbytes: int
@@ -71,13 +73,15 @@ class Failure(NamedTuple):
     @classmethod
     def capture(cls, framework: Framework, x: Any, plan: Plan, door: Door, asking: Asking) -> Failure:
         """Keep what will be asked for; call it inside ``framework.undisturbed()``."""
+        dies = sys.getrefcount(x) <= _HELD_BY_US
         return cls(
             framework,
             plan,
             framework.order(door),
             framework.describe(x),
             _refer(x),
-            framework.remember(x) if asking.asks and sys.getrefcount(x) <= _HELD_BY_US else None,
+            framework.remember(x) if dies else None,
+            framework.identify_data(x) if dies and not asking.asks else None,
             asking.get_position(),
             asking.get_site(),
             count_copied(framework, x, plan),
@@ -109,7 +113,8 @@ class Failure(NamedTuple):
     def _read(self, x: Any, frame: FrameType, called: FrameType | None) -> Reading:
         if called is not None and called.f_code is self.framework.array_code:
             called = None
-        return _read_site(x, self.plan, self.position, self.site, frame, called)
+        data = self.data if x is None else self.framework.identify_data(x)
+        return _read_site(x, data, self.plan, self.position, self.site, frame, called)
 
 
 def count_copied(framework: Framework, x: Any, plan: Plan) -> int:
@@ -127,14 +132,14 @@ def _refer(x: Any) -> Callable[[], Any]:
 def read_conversion(x: Any, plan: Plan, asking: Asking, site: Site) -> Reading:
     """Read the line that permissive mode is serving, while it runs; nothing if that fails."""
     try:
-        return _read_site(x, plan, asking.get_position(), site, asking.frame, asking.called)
+        return _read_site(x, None, plan, asking.get_position(), site, asking.frame, asking.called)
     except Exception:
         return NOTHING_READ
 
 
 def _read_site(
-    x: Any, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
+    x: Any, data: object, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
 ) -> Reading:
     from safe_numpy import _lookup  # here: it brings a parser along, for what most programs never ask
 
-    return _lookup.read_site(x, plan, position, site, frame, called)
+    return _lookup.read_site(x, data, plan, position, site, frame, called)

@@ -14,22 +14,26 @@ from safe_numpy import frameworks
 from safe_numpy._callsite import Position, Site, is_translated
 from safe_numpy._correction import correct
 from safe_numpy._expression import Evaluator, Place, find_operands, find_place, find_receiver, walk_scope
-from safe_numpy._facts import NOTHING_READ, Door, Reading
+from safe_numpy._facts import NOTHING_READ, Door, Kind, Reading
 from safe_numpy._source import RunningCode, read_line, read_running
 from safe_numpy._steps import Plan, is_primary
 
 _MOST_ELEMENTS = 1000
 _MOST_INSIDE = 60
+_SIMPLE_KINDS = frozenset({Kind.GRAD, Kind.DEVICE, Kind.DTYPE})
+"""what is as true of a part of a tensor as of the whole"""
+
 _FRAMEWORK_NAMES = ("torch", "tensorflow", "tf", "keras", "jax")
 
 
 def read_site(
-    x: Any, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
+    x: Any, data: object, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
 ) -> Reading:
     """Find `x` in the line that `frame` runs.
 
     Args:
         x: the tensor; None if it is gone, and only the operation can be named.
+        data: identifies its data; see `frameworks.identify_data`.
         plan: what cures it.
         position: the instruction.
         site: the line, as its reader knows it.
@@ -43,8 +47,8 @@ def read_site(
     if running is None:
         return NOTHING_READ
     source = _get_line(running, site.lineno)
-    evaluator = Evaluator(frame, frameworks.read_member)
-    place = find_place(running, x, evaluator, called, position.asks)
+    evaluator = Evaluator(frame, frameworks)
+    place = find_place(running, x, data, evaluator, called, position.asks)
     text = running.excerpt.find_text(place.node) if place is not None else ""
     if place is None or not text:
         inside = running.excerpt.find_text(running.node) if running.node is not None else ""
@@ -91,8 +95,13 @@ class _Replacements:
             if text is None:
                 return {}
             found[place.node] = text
-        else:
+        elif (value := self._get(place.node)) is x or value is None:  # None: it cannot be evaluated
             found[place.node] = self._render(plan, place.node)
+        else:  # an alias of it
+            text = self._convert(place.node)
+            if text is None:
+                return {}
+            found[place.node] = text
         operation = self.running.node
         if operation is not None and place.node in (operands := list(find_operands(operation))):
             others = operands if _takes_arrays_only(called) else [n for n in operands if self._get(n) is x]
@@ -123,8 +132,11 @@ class _Replacements:
     def _convert(self, node: ast.expr, door: Door = Door.ARRAY) -> str | None:
         """Return the code that converts a tensor, or a container of tensors; None where nothing stops it."""
         value = self._get(node)
-        if frameworks.of(value) is not None:
-            plan = _make_plan(value, door)
+        base = self.evaluator.find_base(node)
+        if base is not None:
+            plan = _make_plan(base, door)
+            if base is not value and not _SIMPLE_KINDS.issuperset(p.kind for p in plan.problems):
+                return None
             return self._render(plan, node) if plan.problems and plan.array is not None else None
         if type(value) in (list, tuple, dict) and self._find_common_fix(_get_elements(value)) is not None:
             return self._convert_container(Place(node, "[0]", value))

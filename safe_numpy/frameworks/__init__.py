@@ -43,8 +43,8 @@ class Framework(Protocol):
     array_code: CodeType | None
     """code of the method behind ``np.asarray``, if that method calls ``x.numpy()`` itself"""
 
-    def is_tensor(self, x: object) -> bool:
-        """Tell whether `x` is a tensor of this framework."""
+    def is_tensor_class(self, cls: type) -> bool:
+        """Tell whether instances of `cls` are tensors of this framework."""
 
     def undisturbed(self) -> AbstractContextManager[object]:
         """Read attributes inside without running a subclass's or a mode's code."""
@@ -77,6 +77,10 @@ class Framework(Protocol):
         Runs no code but the framework's.
         """
         return NotImplemented
+
+    def identify_data(self, x: Any) -> object | None:
+        """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
+        return None
 
     def remember(self, x: Any) -> Any:
         """Return what `look_closer` may want to know of `x` when it is gone; it must not keep `x` alive."""
@@ -120,6 +124,13 @@ def read_member(owner: Any, key: str | int, is_item: bool) -> Any:
     return NotImplemented
 
 
+def identify_data(x: object) -> object | None:
+    """Return what is the same for tensors that are the same values in the same memory; None for anything else."""
+    framework = of(x)
+    return None if framework is None else framework.identify_data(x)
+
+
 def of(x: object) -> Framework | None:
     """Return the framework whose tensor `x` is, or None."""
-    return next((f for f in loaded() if f.is_tensor(x)), None)
+    cls = type(x)  # `isinstance` would ask an object of a class that knows nothing of us for its __class__
+    return next((f for f in loaded() if f.is_tensor_class(cls)), None)

@@ -29,9 +29,9 @@ class Keras(frameworks.Framework):
     array_code: CodeType | None = None
     names: Mapping[str, Any] = MappingProxyType({"keras": keras})
 
-    def is_tensor(self, x: object) -> bool:
-        """Tell whether `x` is a placeholder."""
-        return isinstance(x, keras.KerasTensor)
+    def is_tensor_class(self, cls: type) -> bool:
+        """Tell whether `cls` is the placeholders'."""
+        return issubclass(cls, keras.KerasTensor)
 
     def undisturbed(self) -> AbstractContextManager[object]:
         """Reading attributes runs nobody's code here."""

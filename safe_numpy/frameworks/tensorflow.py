@@ -59,9 +59,9 @@ class TensorFlow(frameworks.Framework):
     _variable = _find_owner(resource_variable_ops.ResourceVariable, "numpy")
     array_code: CodeType | None = inspect.unwrap(vars(_variable)["__array__"]).__code__
 
-    def is_tensor(self, x: object) -> bool:
-        """Tell whether `x` is a tensor, a variable or a value made of tensors."""
-        return isinstance(x, (tf.Tensor, tf.Variable, tf.RaggedTensor, *_COMPOSITES))
+    def is_tensor_class(self, cls: type) -> bool:
+        """Tell whether `cls` is of tensors, variables or values made of tensors."""
+        return issubclass(cls, (tf.Tensor, tf.Variable, tf.RaggedTensor, *_COMPOSITES))
 
     def undisturbed(self) -> AbstractContextManager[object]:
         """Reading attributes runs nobody's code here."""

@@ -29,9 +29,9 @@ class Torch(frameworks.Framework):
     name = "torch"
     array_code = inspect.unwrap(Tensor.__array__).__code__
 
-    def is_tensor(self, x: object) -> bool:
-        """Tell whether `x` is a torch tensor."""
-        return isinstance(x, Tensor)
+    def is_tensor_class(self, cls: type) -> bool:
+        """Tell whether `cls` is `torch.Tensor` or a subclass."""
+        return issubclass(cls, Tensor)
 
     def undisturbed(self) -> AbstractContextManager[object]:
         """Keep ``__torch_function__`` of subclasses and modes from seeing what is read inside."""
@@ -90,6 +90,12 @@ class Torch(frameworks.Framework):
     def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
         """Return a parameter, a buffer or a child of a module: ``model.head.weight``, ``model[0]``."""
         return _torch_modules.read_member(owner, key, is_item)
+
+    def identify_data(self, x: Tensor) -> object | None:
+        """Return where the elements of a plain dense tensor in host memory are, and how they are read."""
+        if type(x) not in sights.PLAIN or not x.is_cpu or x.layout is not torch.strided or not x.numel():
+            return None
+        return x.data_ptr(), x.dtype, x.shape, x.stride()
 
     def remember(self, x: Tensor) -> Any:
         """Return the nearest leaves that `x` was computed from, weakly."""
