@@ -85,5 +85,5 @@ def _view(operator: Any) -> Any:
 for _name in ("clone", "mul.Tensor", "sum"):
     _packet = getattr(torch.ops.aten, _name.partition(".")[0])
     torch.library.impl(f"aten::{_name}", "privateuseone")(_compute(_packet))
-for _name in ("detach", "alias", "view"):
+for _name in ("detach", "alias", "view", "as_strided"):
     torch.library.impl(f"aten::{_name}", "privateuseone")(_view(getattr(torch.ops.aten, _name)))

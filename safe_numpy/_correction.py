@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from safe_numpy._source import Excerpt, RunningCode
 
 _MOST_COLUMNS = 86
-_MOST_LINES = 4
+_MOST_LINES = 5
 _SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Assert, ast.Delete, ast.Raise)
 """statements that compile by themselves, without a body"""
 
@@ -83,18 +83,17 @@ def _edit(excerpt: Excerpt, node: ast.AST, edits: list[tuple[int, int, str]]) ->
         text += [excerpt.text[position:first], replacement]
         position = last
     text.append(excerpt.text[position:end])
-    return "" if start == end else _dedent("".join(text), node)
+    line = excerpt.text[excerpt.text.rfind("\n", 0, start) + 1 : start]
+    return "" if start == end else _dedent("".join(text), node, len(line) - len(line.lstrip()))
 
 
-def _dedent(text: str, node: ast.AST) -> str:
+def _dedent(text: str, node: ast.AST, line_indent: int) -> str:
+    """Move the later lines as far to the left as the first line of `node` is indented, but keep them apart."""
     if any(_is_long_string(child) for child in ast.walk(node)):
         return text  # its indentation is part of its value
-    statement = node
-    while not isinstance(statement, ast.stmt):
-        statement = statement.parent  # type: ignore[attr-defined]
-    indent = " " * statement.col_offset
     first, *others = text.split("\n")
-    return "\n".join([first, *(line.removeprefix(indent) for line in others)])
+    indent = min([line_indent, *(len(line) - len(line.lstrip()) for line in others if line.strip())])
+    return "\n".join([first, *(line[indent:] for line in others)])
 
 
 def _is_long_string(node: ast.AST) -> bool:

@@ -65,9 +65,10 @@ class ConversionError(Exception, metaclass=ByRecipe):
     ) -> None:
         # Not super(): the framework's own class may ask for other arguments.
         Exception.__init__(self, message)
-        self.site = site
+        rebuilt = _find_rebuilt(message) if diagnosis is None else None
+        self.site = rebuilt.site if rebuilt is not None else site
         self._stock_text = message  # not `message`: tf.errors has a property of that name
-        self._diagnosis = diagnosis
+        self._diagnosis = rebuilt._diagnosis if rebuilt is not None else diagnosis
 
     @property
     def diagnosis(self) -> Diagnosis | None:
@@ -90,6 +91,17 @@ class ConversionError(Exception, metaclass=ByRecipe):
         # Of the framework's own attributes the plain ones go along: an operation or a graph stays where it is.
         plain = {k: v for k, v in vars(self).items() if k not in _OWN and isinstance(v, _PLAIN)}
         return type(self), (self._stock_text, self.diagnosis, self.site), plain or None
+
+
+def _find_rebuilt(message: str) -> ConversionError | None:
+    """Return the error being handled, if `message` has its stock text, and no explanation.
+
+    Keras (`traceback_utils.inject_argument_info_in_traceback`) makes a new error of the same class from ``args[0]``.
+    """
+    handled = sys.exc_info()[1]
+    if not isinstance(handled, ConversionError) or not handled._stock_text or handled._stock_text not in message:
+        return None
+    return None if str(handled) in message else handled
 
 
 class DeviceError(ConversionError):

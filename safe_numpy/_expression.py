@@ -30,7 +30,7 @@ _MOST_ITEMS = 10_000
 _KEYS = (str, int, bool, bytes, type(None))
 """types of keys whose repr is theirs alone; floats and tuples are rare as keys"""
 
-_DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.IfExp, ast.NamedExpr, ast.BoolOp)
+_DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.BoolOp)
 _SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.stmt)
 
 _SAME_KIND = frozenset({"T", "mT", "data"})
@@ -130,6 +130,8 @@ def find_place(
         receiver = find_receiver(node)
         if receiver is not None and evaluator.find(receiver, x if asks else None) is x:
             return Place(receiver, asked=node)  # a receiver that cannot be evaluated is what was asked all the same
+        if asks and isinstance(node, ast.Call) and _get_method(node.func) and len(node.args) == 1 and not node.keywords:
+            return Place(node.args[0], asked=node)  # torch.Tensor.numpy(x)
         operands = list(find_operands(node))
         found = _search(operands, x, evaluator) if x is not None else None
         if found is None and isinstance(node, ast.Call) and not asks:
@@ -145,11 +147,13 @@ def find_place(
 def find_receiver(node: ast.AST) -> ast.expr | None:
     """Return ``x`` of ``x.numpy()``, and of ``x.numpy`` where the attribute is missing."""
     if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS and not node.args:
-            return node.func.value
-    elif isinstance(node, ast.Attribute) and node.attr in METHODS:
-        return node.value
-    return None
+        return _get_method(node.func) if not node.args else None
+    return _get_method(node)
+
+
+def _get_method(node: ast.AST) -> ast.expr | None:
+    """Return ``x`` of ``x.numpy``."""
+    return node.value if isinstance(node, ast.Attribute) and node.attr in METHODS else None
 
 
 def find_operands(node: ast.expr) -> Iterator[ast.expr]:
@@ -169,7 +173,11 @@ def find_operands(node: ast.expr) -> Iterator[ast.expr]:
 
 def _open_displays(*nodes: ast.expr) -> Iterator[ast.expr]:
     for node in nodes:
-        if isinstance(node, _DISPLAYS):
+        if isinstance(node, ast.IfExp):
+            yield from _open_displays(node.body, node.orelse)
+        elif isinstance(node, ast.NamedExpr):
+            yield from _open_displays(node.value)
+        elif isinstance(node, _DISPLAYS):
             yield from _open_displays(*(n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)))
         else:
             yield node
@@ -189,9 +197,14 @@ def _search(nodes: Sequence[ast.expr], x: Any, evaluator: Evaluator) -> Place | 
 
 def _find_by_elimination(operands: Sequence[ast.expr], evaluator: Evaluator) -> Place | None:
     """Find the operand that is a tensor by its form, where no other is unknown; the code that was called is in C."""
+    unknown = find_unknown(operands, evaluator)
+    return Place(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
+
+
+def find_unknown(operands: Sequence[ast.expr], evaluator: Evaluator) -> ast.expr | None:
+    """Return the one operand that cannot be evaluated; None if there are several."""
     unknown = [node for node in operands if evaluator.find(node, CannotEval) is CannotEval]
-    is_tensor = len(unknown) == 1 and evaluator.find_base(unknown[0]) is not None
-    return Place(unknown[0]) if is_tensor else None
+    return unknown[0] if len(unknown) == 1 else None
 
 
 def _search_alias(operands: Sequence[ast.expr], data: object | None, evaluator: Evaluator) -> Place | None:

@@ -6,15 +6,16 @@ All of it happens when somebody reads the explanation: what is needed for that i
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
 from safe_numpy import frameworks
 from safe_numpy._callsite import Position, Site, is_translated
 from safe_numpy._correction import correct
-from safe_numpy._expression import Evaluator, Place, find_operands, find_place, find_receiver, walk_scope
+from safe_numpy._expression import Evaluator, Place, find_operands, find_place, find_receiver, find_unknown, walk_scope
 from safe_numpy._facts import NOTHING_READ, Door, Kind, Reading
+from safe_numpy._layout import shorten
 from safe_numpy._source import RunningCode, read_line, read_running
 from safe_numpy._steps import Plan, is_primary
 
@@ -50,27 +51,25 @@ def read_site(
     evaluator = Evaluator(frame, frameworks)
     place = find_place(running, x, data, evaluator, called, position.asks)
     text = running.excerpt.find_text(place.node) if place is not None else ""
+    replacements = _Replacements(running, evaluator, called)
     if place is None or not text:
         inside = running.excerpt.find_text(running.node) if running.node is not None else ""
-        return Reading(inside=_shorten(inside), source=source)
+        correction = _correct(running, replacements.find_unknown() if plan.array is not None else {})
+        return Reading(None, "", shorten(" ".join(inside.split()), _MOST_INSIDE), *correction, source)
     name = _as_name(text, place.path)
-    if plan.array is None or is_translated(position.code):
-        return Reading(name, place.path, source=source)
-    replacements = _Replacements(running, evaluator).find(x, plan, place, called)
+    is_curable = plan.array is not None and not is_translated(position.code)
+    correction = _correct(running, replacements.find(x, plan, place) if is_curable else {})
+    return Reading(name, place.path, "", *correction, source)
+
+
+def _correct(running: RunningCode, replacements: dict[ast.expr, str]) -> tuple[str | None, str | None]:
     correction = correct(running, replacements) if replacements else None
-    if correction is None:
-        return Reading(name, place.path, source=source)
-    return Reading(name, place.path, "", correction.expression, correction.shown, source)
+    return (correction.expression, correction.shown) if correction is not None else (None, None)
 
 
 def _as_name(text: str, path: str) -> str:
     name = " ".join(text.split())
     return name + path if not path or is_primary(name) else f"({name}){path}"
-
-
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MOST_INSIDE else f"{line[: _MOST_INSIDE - 2]} …"
 
 
 def _get_line(running: RunningCode, lineno: int) -> str:
@@ -84,11 +83,27 @@ class _Replacements:
 
     running: RunningCode
     evaluator: Evaluator
+    called: FrameType | None
 
-    def find(self, x: Any, plan: Plan, place: Place, called: FrameType | None) -> dict[ast.expr, str]:
+    def find_unknown(self) -> dict[ast.expr, str]:
+        """Return what to write for the one operand whose value is not known: a tensor, or a container of some."""
+        operation = self.running.node
+        if not isinstance(operation, ast.Call) or not _takes_arrays_only(self.called):
+            return {}
+        unknown = find_unknown(list(find_operands(operation)), self.evaluator)
+        is_receiver = isinstance(operation.func, ast.Attribute) and operation.func.value is unknown
+        if unknown is None or is_receiver or isinstance(unknown, ast.GeneratorExp):
+            return {}
+        return {unknown: f"safe_numpy.to_numpy({self.running.excerpt.find_text(unknown)})"}
+
+    def find(self, x: Any, plan: Plan, place: Place) -> dict[ast.expr, str]:
         """Return the code to write, by the expression that it replaces; empty where none is known to be right."""
         if place.asked is not None:
             return {**self._find_asked(), place.asked: self._render(plan, place.node)}
+        operation = self.running.node
+        operands = list(find_operands(operation)) if operation is not None else []
+        if place.node not in operands:
+            return {}  # it goes through other hands first, which may want the tensor
         found: dict[ast.expr, str] = {}
         if place.path:
             text = self._convert_container(place)
@@ -102,14 +117,13 @@ class _Replacements:
             if text is None:
                 return {}
             found[place.node] = text
-        operation = self.running.node
-        if operation is not None and place.node in (operands := list(find_operands(operation))):
-            others = operands if _takes_arrays_only(called) else [n for n in operands if self._get(n) is x]
-            for node in others:
-                if node not in found:
-                    text = self._convert(node)
-                    if text is not None:
-                        found[node] = text
+        for node in operands:
+            value = self._get(node)
+            if node not in found and (value is x or _takes_arrays_only(self.called)):
+                is_same = place.path and value is place.value
+                text = self._convert_container(replace(place, node=node)) if is_same else self._convert(node)
+                if text is not None:
+                    found[node] = text
         return found
 
     def _get(self, node: ast.expr) -> Any:
