@@ -66,9 +66,9 @@ class ConversionError(Exception, metaclass=ByRecipe):
         # Not super(): the framework's own class may ask for other arguments.
         Exception.__init__(self, message)
         rebuilt = _find_rebuilt(message) if diagnosis is None else None
-        self.site = rebuilt.site if rebuilt is not None else site
+        self.site: Site | None = rebuilt.site if rebuilt is not None else site
         self._stock_text = message  # not `message`: tf.errors has a property of that name
-        self._diagnosis = rebuilt._diagnosis if rebuilt is not None else diagnosis
+        self._diagnosis: Diagnosis | _MakeDiagnosis | None = rebuilt._diagnosis if rebuilt is not None else diagnosis
 
     @property
     def diagnosis(self) -> Diagnosis | None:

@@ -21,6 +21,8 @@ class Row:
     text: str
     is_code: bool = False
     """its lines are kept as they are; prose is filled"""
+    is_cut: bool = False
+    """a line that is too long is cut, since it is there to be recognized"""
     is_fix: bool = False
     aside: str = ""
     """stands behind the code, where there is room, else below it"""
@@ -77,7 +79,7 @@ def _lay_out(message: Message) -> Iterator[_Line]:
 def _lay_out_row(row: Row, width: int) -> Iterator[_Line]:
     room = _COLUMNS - width - 2
     lines = row.text.split("\n") if row.is_code else _fill(row.text, room)
-    for i, text in enumerate(lines):
+    for i, text in enumerate(shorten(line, room) if row.is_cut else line for line in lines):
         style = "fix" if row.is_fix else "code" if row.is_code else ""
         line: _Line = [("", "  "), ("word", row.word if i == 0 else ""), (style, text)]
         line.insert(2, ("", " " * (width - len(line[1][1]))))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from safe_numpy._facts import Facts, Subject
-from safe_numpy._layout import Message, Row, shorten, to_ansi, to_html, to_text
+from safe_numpy._layout import Message, Row, to_ansi, to_html, to_text
 from safe_numpy._place import name_place
 
 if TYPE_CHECKING:
@@ -237,8 +237,6 @@ REMARKS: dict[str, str] = {
 _LONGEST_WORD = 12
 """a longer name would push every line to the right"""
 
-_LONGEST_LINE = 80
-
 
 def explain(diagnosis: Diagnosis) -> str:
     """Return the explanation of a tensor: every reason, what it is, where it stands, and the fix."""
@@ -285,7 +283,7 @@ def _subject(diagnosis: Diagnosis) -> list[Row]:
     site = diagnosis.site
     if site is not None:
         aside = f"(converted inside {site.library})" if site.library else ""
-        rows.append(Row("line", _describe_site(site), is_code=True, aside=aside))
+        rows.append(Row("line", _describe_site(site), is_code=True, is_cut=True, aside=aside))
     return rows
 
 
@@ -396,7 +394,7 @@ def note_failed_conversion(error: Exception) -> str:
 def _describe_site(site: Site) -> str:
     """Return ``file.py:57  the source of that line``."""
     source = site.source or linecache.getline(site.filename, site.lineno).strip()
-    return f"{name_place(site.filename, site.lineno)}  {shorten(source, _LONGEST_LINE)}".rstrip()
+    return f"{name_place(site.filename, site.lineno)}  {source}".rstrip()
 
 
 def format_bytes(n: int) -> str:

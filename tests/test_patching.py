@@ -289,9 +289,9 @@ def test_modules_point_one_way() -> None:
         "_version", "_registry", "_facts", "_modes", "_patching", "_members", "_place", "_layout", "_terminal",
         "_callsite", "_memory", "_steps", "_wording", "_diagnosis", "_mixing", "_outcome", "_errors", "_ledger",
         "_source", "_expression", "_correction", "frameworks", "frameworks._torch_sights", "frameworks._torch_steps",
-        "frameworks._torch_modules", "frameworks._torch_origin", "frameworks._tensorflow_steps", "frameworks._doors",
-        "frameworks.torch", "frameworks.tensorflow", "frameworks.keras", "_lookup", "_failure", "_guard", "_install",
-        "_tree", "__init__",
+        "frameworks._torch_modules", "frameworks._torch_names", "frameworks._torch_origin",
+        "frameworks._tensorflow_steps", "frameworks._doors", "frameworks.torch", "frameworks.tensorflow",
+        "frameworks.keras", "_lookup", "_failure", "_guard", "_install", "_tree", "__init__",
     ]  # fmt: skip
     ranks = {f"safe_numpy.{name}": rank for rank, name in enumerate(order)}
     for file in root.rglob("*.py"):

@@ -16,6 +16,7 @@ from safe_numpy._members import read_members, read_variables
 
 _MOST_FRAMES = 30
 _MOST_VARIABLES = 2000
+_MOST_MEMBERS = 100
 _KINDS = ("_parameters", "_buffers", "_modules")
 _SEQUENCES = (torch.nn.Sequential, torch.nn.ModuleList)
 
@@ -44,23 +45,28 @@ def get_dict(members: Mapping[str, Any], name: str) -> Mapping[Any, Any]:
     return value if type(value) is dict else {}
 
 
-def find_modules(stack: Sequence[FrameType]) -> Iterator[tuple[str, Module]]:
-    """Yield the modules that variables of these frames hold, or members of their objects; each once."""
-    seen: set[int] = set()
+def find_modules(stack: Sequence[FrameType]) -> dict[int, tuple[str, Module]]:
+    """Return the modules that variables of these frames hold, with the variable, by id; the innermost first."""
+    found: dict[int, tuple[str, Module]] = {}
     for name, value in iterate_variables(stack):
-        if issubclass(type(value), Module):
-            if id(value) not in seen:
-                seen.add(id(value))
-                yield name, value
-        elif _is_object(value):
-            for member, inner in itertools.islice(read_members(value).items(), 100):
-                if issubclass(type(inner), Module) and id(inner) not in seen:
-                    seen.add(id(inner))
-                    yield f"{name}.{member}", inner
+        if issubclass(type(value), Module) and found.get(id(value), ("self",))[0] == "self":
+            found[id(value)] = name, value
+    return found
+
+
+def find_members(stack: Sequence[FrameType]) -> dict[int, tuple[str, Module]]:
+    """Return the modules that members of objects hold which variables of these frames hold: ``self.model``."""
+    found: dict[int, tuple[str, Module]] = {}
+    for name, value in iterate_variables(stack):
+        if _is_object(value):
+            for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS):
+                if issubclass(type(inner), Module):
+                    found.setdefault(id(inner), (f"{name}.{member}", inner))
+    return found
 
 
 def _is_object(value: Any) -> bool:
-    return not issubclass(type(value), (type, Tensor)) and type(value).__module__ != "builtins"
+    return not issubclass(type(value), (type, Tensor, Module)) and type(value).__module__ != "builtins"
 
 
 def iterate_variables(stack: Sequence[FrameType]) -> Iterator[tuple[str, Any]]:

@@ -22,18 +22,15 @@ from safe_numpy import _callsite
 from safe_numpy._facts import NO_FACTS, Problem, Remark
 from safe_numpy._members import read_members, read_variables
 from safe_numpy._place import name_place
-from safe_numpy.frameworks._torch_modules import find_modules, get_dict, iterate_variables
+from safe_numpy.frameworks._torch_modules import find_members, find_modules, iterate_variables
+from safe_numpy.frameworks._torch_names import name_parameters, walk_parameters
 
 _MOST_NODES = 1000
-_MOST_MODULES = 10_000
 _MOST_AHEAD = 16
 _MOST_FRAMES = 30
 _MOST_MEMBERS = 2000
 _SECONDS = 0.005
 _SHOWN = 2
-
-_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
-"""by these names a wrapper has its only child: DataParallel and its like, torch.compile, FSDP, checkpoint_wrapper"""
 
 _next_of_python_node = torch._C._FunctionBase.__dict__["next_functions"].__get__
 
@@ -146,12 +143,13 @@ def _name_leaves(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline:
     if not leaves:
         return []
     wanted = {id(leaf) for leaf in leaves}
-    names = _name_by_modules(wanted, stack, deadline)
+    names = name_parameters(wanted, find_modules(stack), deadline)
+    if len(names) < len(wanted):
+        names |= name_parameters(wanted - names.keys(), find_members(stack), deadline)
     for leaf in leaves:
-        if id(leaf) not in names:
-            variable = _name_by_variable(leaf, stack)
-            if variable:
-                names[id(leaf)] = variable
+        variable = "" if id(leaf) in names else _name_by_variable(leaf, stack)
+        if variable:
+            names[id(leaf)] = variable
     nearest = [id(leaf) for leaf in leaves if id(leaf) in names]
     ranks = {key: rank for rank, key in enumerate(names)}
     return [names[key] for key in sorted(nearest[:_SHOWN], key=ranks.__getitem__) + nearest[_SHOWN:]]
@@ -167,52 +165,6 @@ def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
     return ""
 
 
-def _name_by_modules(wanted: set[int], stack: Sequence[FrameType], deadline: float) -> dict[int, str]:
-    """Return the names of parameters, in the order of their modules.
-
-    A name is the one that `named_parameters` gives, without what wrappers put before it. The variable's name goes in
-    front where that says too little (``weight``, ``0.weight``) or where two modules have the same.
-    """
-    found: dict[int, list[tuple[str, str]]] = {}  # parameter -> variable, path; the outermost module has the longest
-    for variable, module in find_modules(stack):
-        for path, parameter in _walk_parameters(module, deadline):
-            if id(parameter) in wanted:
-                found.setdefault(id(parameter), []).append((variable, path))
-    homes = {key: _choose(places) for key, places in found.items()}
-    paths = [path for places in homes.values() for _, path in places[:1]]
-    return {
-        key: " = ".join(_put_in_front(variable, path, paths.count(path) > 1) for variable, path in places)
-        for key, places in homes.items()
-    }
-
-
-def _choose(places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the places in the outermost module: one, or several if the parameter is shared."""
-    depth = max(path.count(".") for _, path in places)
-    outermost = next(variable for variable, path in places if path.count(".") == depth)
-    chosen = dict.fromkeys((v, p) for v, p in places if v == outermost)
-    return list(chosen)[:_SHOWN]
-
-
-def _put_in_front(variable: str, path: str, is_ambiguous: bool) -> str:
-    return f"{variable}.{path}" if is_ambiguous or "." not in path or path[0].isdigit() else path
-
-
-def _walk_parameters(module: Any, deadline: float) -> Iterator[tuple[str, Tensor]]:
-    pending = [("", module)]
-    for _ in range(_MOST_MODULES):
-        if not pending or time.perf_counter() > deadline:
-            return
-        path, current = pending.pop()
-        members = read_members(current)
-        for name, parameter in get_dict(members, "_parameters").items():
-            if parameter is not None:
-                yield path + name, parameter
-        children = [(n, m) for n, m in get_dict(members, "_modules").items() if m is not None]
-        is_wrapper = len(children) == 1 and children[0][0] in _WRAPPERS
-        pending += [(path if is_wrapper else f"{path}{name}.", m) for name, m in reversed(children)]
-
-
 def _find_remarks(origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[Remark]:
     """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
     function = _find_forward(stack)
@@ -220,7 +172,7 @@ def _find_remarks(origin: _Origin | None, path: str, stack: Sequence[FrameType])
         yield Remark("forward", {"function": function})
     if origin is not None and origin.operation and _is_accumulated(origin, path):
         yield Remark("accumulated", NO_FACTS)
-    for variable, module in find_modules(stack):
+    for variable, module in find_modules(stack).values():
         if read_members(module).get("training") is False and any(p.requires_grad for p in _iterate_some(module)):
             yield Remark("evaluation", {"module": variable})
             return
@@ -233,8 +185,8 @@ def _is_accumulated(origin: _Origin, path: str) -> bool:
 
 
 def _iterate_some(module: Module) -> Iterator[Tensor]:
-    parameters = _walk_parameters(module, time.perf_counter() + _SECONDS)
-    return (p for _, p in itertools.islice(parameters, 100))
+    parameters = walk_parameters(module, time.perf_counter() + _SECONDS)
+    return (p for _, p in itertools.islice(parameters, 100) if p is not None)
 
 
 def _find_forward(stack: Sequence[FrameType]) -> str:

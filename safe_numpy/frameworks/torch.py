@@ -93,7 +93,9 @@ class Torch(frameworks.Framework):
 
     def identify_data(self, x: Tensor) -> object | None:
         """Return where the elements of a plain dense tensor in host memory are, and how they are read."""
-        if type(x) not in sights.PLAIN or not x.is_cpu or x.layout is not torch.strided or not x.numel():
+        if type(x) not in sights.PLAIN or torch._C._dispatch_keys(x).raw_repr() != sights.DENSE_ON_HOST:
+            return None
+        if not x.numel():
             return None
         return x.data_ptr(), x.dtype, x.shape, x.stride()
 

@@ -1,0 +1,309 @@
+"""Where a gradient comes from: the operation, the leaves by the names that people know them by, and what to do."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import safe_numpy
+from safe_numpy.frameworks import _torch_origin
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.linear(x))
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(Block(), Block())
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.body(x))
+        return out
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(4, 3)
+        self.decode = nn.Linear(3, 4, bias=False)
+        self.decode.weight = self.embed.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.decode(self.embed(x))
+        return out
+
+
+INPUT = torch.ones(2, 3)
+
+
+def origin(error: pytest.ExceptionInfo[safe_numpy.ConversionError]) -> str:
+    diagnosis = error.value.diagnosis
+    assert diagnosis is not None
+    (problem,) = (p for p in diagnosis.problems if p.cause == "grad")
+    assert f"autograd records it ({problem.facts['origin']}); the graph" in " ".join(str(error.value).split())
+    return problem.facts["origin"]
+
+
+def remark(error: pytest.ExceptionInfo[safe_numpy.ConversionError]) -> list[str]:
+    assert error.value.diagnosis is not None
+    return [r.name for r in error.value.diagnosis.remarks]
+
+
+def test_a_network_of_nested_modules() -> None:
+    model = Net()
+    with pytest.raises(safe_numpy.GradError) as caught:
+        model(INPUT).numpy()
+    assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and 4 others", "though the tensor is gone"
+    deep = Net()
+    deep.body = nn.Sequential(*(Block() for _ in range(9)))
+    with pytest.raises(safe_numpy.GradError) as caught:
+        deep(INPUT).numpy()
+    assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and others", "nobody looked further in time"
+    logits = model(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        np.asarray(logits)
+    assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and 4 others"
+    hidden = model.body[0](INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        hidden.numpy()
+    assert origin(caught) == "ReluBackward0, from body.0.linear.weight and body.0.linear.bias"
+
+
+def test_inside_a_submodule_the_name_is_that_of_the_whole() -> None:
+    class Peek(Block):
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.linear(x)
+            return y + torch.from_numpy(y.numpy())
+
+    model = Net()
+    model.body[1] = Peek()
+    with pytest.raises(safe_numpy.GradError) as caught:
+        model(INPUT)
+    assert origin(caught) == "AddmmBackward0, from body.1.linear.weight, body.1.linear.bias and 2 others"
+    assert remark(caught) == ["forward"]
+    assert "`Peek.forward` is running: what is computed from the array has no gradient" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")], ids=["parallel", "compiled"]
+)
+def test_wrappers_do_not_show(wrap: Any) -> None:
+    wrapped = wrap(Net())
+    logits = wrapped(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and 4 others"
+
+
+def test_a_compiled_graph() -> None:
+    model = torch.compile(Net(), backend="aot_eager")
+    logits = model(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    assert origin(caught) == "CompiledFunctionBackward, from body.0.linear.weight, body.0.linear.bias and 4 others"
+
+
+def test_a_wrapper_of_ones_own() -> None:
+    class Ema(nn.Module):
+        def __init__(self, module: nn.Module) -> None:
+            super().__init__()
+            self.module = module
+
+    ema = Ema(Net())
+    logits = ema.module(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and 4 others"
+
+
+def test_a_shared_parameter_has_both_names() -> None:
+    tied = Tied()
+    logits = tied(torch.tensor([0, 1]))
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    assert origin(caught).endswith(", from embed.weight = decode.weight")
+
+
+def test_a_name_that_says_too_little_gets_the_variable() -> None:
+    layer, stack = nn.Linear(3, 2), nn.Sequential(nn.Linear(3, 2))
+    y, z = layer(INPUT), stack(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        y.numpy()
+    assert origin(caught) == "AddmmBackward0, from layer.weight and layer.bias"
+    with pytest.raises(safe_numpy.GradError) as caught:
+        z.numpy()
+    assert origin(caught) == "AddmmBackward0, from stack.0.weight and stack.0.bias"
+
+
+def test_two_modules_with_the_same_names() -> None:
+    encoder, decoder = Net(), Net()
+    y = encoder.head(INPUT) * decoder.head(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        y.numpy()
+    assert origin(caught) == "MulBackward0, from encoder.head.bias, decoder.head.bias and 2 others"
+
+
+def test_a_module_that_is_a_member_of_something() -> None:
+    class Trainer:
+        def __init__(self) -> None:
+            self.model = Net()
+            self.scale = torch.ones(2, requires_grad=True)
+
+        def run(self) -> Any:
+            logits = self.model(INPUT)
+            return np.asarray(logits)
+
+        def weigh(self) -> Any:
+            return (self.scale * 2).numpy()
+
+    with pytest.raises(safe_numpy.GradError) as caught:
+        Trainer().run()
+    assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and 4 others"
+    with pytest.raises(safe_numpy.GradError) as caught:
+        Trainer().weigh()
+    assert origin(caught) == "MulBackward0, from self.scale"
+
+
+def test_leaves() -> None:
+    model, w = Net(), torch.ones(2, requires_grad=True)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        model.head.weight.numpy()
+    assert origin(caught) == "the parameter head.weight"
+    with pytest.raises(safe_numpy.GradError) as caught:
+        w.numpy()
+    assert origin(caught) == "a leaf that requires grad"
+    y = w * 3
+    with pytest.raises(safe_numpy.GradError) as caught:
+        y.numpy()
+    assert origin(caught) == "MulBackward0, from w"
+    y = y * torch.ones(2, requires_grad=True)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        y.numpy()
+    assert origin(caught) == "MulBackward0, from w and 1 other"
+
+
+def test_a_function_of_ones_own_is_asked_nothing() -> None:
+    asked = []
+
+    class Twice(torch.autograd.Function):
+        @property
+        def next_functions(self) -> Any:  # type: ignore[override]
+            asked.append("next_functions")
+            return ()
+
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, g: Tensor) -> Tensor:
+            return g * 2
+
+    w = torch.ones(2, requires_grad=True)
+    y = Twice.apply(w)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        y.numpy()
+    assert origin(caught) == "TwiceBackward, from w"
+    assert not asked
+
+
+def test_anomaly_mode_gives_the_line_that_made_it() -> None:
+    w = torch.ones(2, requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        y = w * 2  # made here
+        with pytest.raises(safe_numpy.GradError) as caught:
+            y.numpy()
+        text = origin(caught)
+    line = Path(__file__).read_text().splitlines().index("        y = w * 2  # made here") + 1
+    assert text == f"MulBackward0, made at {os.path.relpath(__file__)}:{line}, from w"
+
+
+def test_the_work_is_bounded() -> None:
+    w = torch.ones(2, requires_grad=True)
+    y = w
+    for _ in range(20_000):
+        y = y * 1
+    start = time.perf_counter()
+    leaves, complete = _torch_origin.find_leaves(y.grad_fn, start + 0.005)
+    assert (leaves, complete) == ([], False)
+    assert time.perf_counter() - start < 0.2, "the limit is 5 ms; this is no benchmark"
+    with pytest.raises(safe_numpy.GradError) as caught:
+        y.numpy()
+    assert origin(caught) == "MulBackward0"
+    start = time.perf_counter()
+    assert _torch_origin.find_leaves(y.grad_fn, start - 1) == ([], False), "nor for long"
+
+
+def test_nothing_is_looked_for_before_somebody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(_torch_origin, "look_closer", lambda x, *_: looked.append("closer") or ([], ()))
+    monkeypatch.setattr(_torch_origin, "find_leaves", lambda *_: looked.append("leaves") or ([], True))
+    logits = Net()(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    assert looked == []
+    assert str(caught.value)
+    assert looked == ["closer"]
+
+
+def test_evaluation_is_told_of_inference_mode() -> None:
+    model = Net().eval()
+    logits = model(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    assert remark(caught) == ["evaluation"]
+    assert "`model` is in evaluation mode: inside `with torch.inference_mode():` autograd records" in str(caught.value)
+    frozen = Net().eval().requires_grad_(False)
+    w = torch.ones(2, requires_grad=True)
+    del model, logits
+    with pytest.raises(safe_numpy.GradError) as caught:
+        w.numpy()
+    assert remark(caught) == [], "what is frozen records nothing anyway"
+    assert not frozen.training
+
+
+@pytest.mark.parametrize("how", ["list", "sum", "stack"])
+def test_an_accumulated_loss_is_told_of_item(how: str) -> None:
+    w = torch.ones(2, requires_grad=True)
+    losses = [(w * i).sum() for i in range(3)]
+    total = losses[0] + losses[1]
+    with pytest.raises(safe_numpy.GradError) as caught:
+        np.array(losses) if how == "list" else total.numpy() if how == "sum" else np.asarray(torch.stack(losses))
+    assert remark(caught) == ["accumulated"]
+    assert "collect `loss.item()` or `loss.detach()` where a loss is computed" in str(caught.value)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        losses[0].numpy()
+    assert remark(caught) == (["accumulated"] if how == "never" else [])
+
+
+def test_the_diagnosis_holds_no_tensor() -> None:
+    import gc
+    import weakref
+
+    model = Net()
+    logits = model(INPUT)
+    alive = weakref.ref(logits), weakref.ref(model.head.weight)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    error = caught.value
+    assert error.diagnosis is not None
+    error.__traceback__ = None
+    del logits, model, caught
+    gc.collect()
+    assert [r() for r in alive] == [None, None]
+    assert error.diagnosis.fix == "logits.detach().numpy()"
