@@ -137,6 +137,16 @@ def read_conversion(x: Any, plan: Plan, asking: Asking, site: Site) -> Reading:
         return NOTHING_READ
 
 
+def name_tree(frame: FrameType) -> str:
+    """Return what the user calls the nesting that `frame` hands to `to_numpy`; ``tree`` where that is no name."""
+    try:
+        from safe_numpy import _lookup
+
+        return _lookup.name_argument(frame, "to_numpy") or "tree"
+    except Exception:
+        return "tree"
+
+
 def _read_site(
     x: Any, data: object, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
 ) -> Reading:

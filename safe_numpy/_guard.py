@@ -18,7 +18,7 @@ from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import ConversionError, ConversionWarning, HazardWarning, make_error
 from safe_numpy._facts import Door, Problem, Reading
-from safe_numpy._failure import Asking, Failure, count_copied, read_conversion
+from safe_numpy._failure import Asking, Failure, count_copied, name_tree, read_conversion
 from safe_numpy._modes import Mode, get_mode
 from safe_numpy._outcome import STOCK, Outcome
 from safe_numpy._steps import Plan
@@ -214,11 +214,11 @@ def diagnose_with(framework: Framework, x: Any, name: str | None) -> Diagnosis:
         return make_diagnosis(plan, framework.describe(x)(), order, reading=Reading(name), array_nbytes=size)
 
 
-def convert_with(framework: Framework, x: Any, name: str) -> Any:
+def convert_with(framework: Framework, x: Any, path: str) -> Any:
     """Convert a tensor of `framework` because the user asked for it: no warning, nothing booked.
 
     Raises:
-        ConversionError: it cannot be converted; the message calls the tensor `name`.
+        ConversionError: it cannot be converted; the message calls the tensor by its `path` in the user's nesting.
     """
     plan = examine(framework, x)
     was_busy, _inside.busy = _inside.busy, True
@@ -230,7 +230,8 @@ def convert_with(framework: Framework, x: Any, name: str) -> Any:
         _inside.busy = was_busy
     with framework.undisturbed():
         describe, order = framework.describe(x), framework.order(Door.NUMPY)
-    site = locate(find_user_frame(sys._getframe(1)))
+    frame = find_user_frame(sys._getframe(1))
+    site, name = locate(frame), name_tree(frame) + path
 
     def diagnose(traceback: object) -> Diagnosis:
         return make_diagnosis(plan, describe(), order, reading=Reading(name), site=site)

@@ -62,6 +62,18 @@ def read_site(
     return Reading(name, place.path, "", *correction, source)
 
 
+def name_argument(frame: FrameType, function: str) -> str | None:
+    """Return the text of the one argument that `frame` is calling `function` with, if it is a short name or path."""
+    running = read_running(frame, frame.f_lasti, frame.f_lineno)
+    node = running.node if running is not None else None
+    if running is None or not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+        return None
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+    text = running.excerpt.find_text(node.args[0])
+    is_path = isinstance(node.args[0], (ast.Name, ast.Attribute, ast.Subscript)) and len(text) <= _MOST_INSIDE
+    return text if called == function and is_path else None
+
+
 def _correct(running: RunningCode, replacements: dict[ast.expr, str]) -> tuple[str | None, str | None]:
     correction = correct(running, replacements) if replacements else None
     return (correction.expression, correction.shown) if correction is not None else (None, None)

@@ -52,24 +52,24 @@ def to_numpy(tree: Any) -> Any:
         tree: a tensor, or a nesting.
 
     Raises:
-        ConversionError: a tensor has no value to convert; the message says where (``tree['x'][3]``).
+        ConversionError: a tensor has no value to convert; the message says where (``batch['x'][3]``).
         TypeError: there is a generator or another iterator in it, which looking into would exhaust.
         ValueError: the nesting contains itself.
     """
-    return _convert(tree, "tree", ())
+    return _convert(tree, "", ())
 
 
 def _convert(x: Any, path: str, above: tuple[int, ...]) -> Any:
-    """Convert `x`, found at `path`, inside the containers whose ids are `above`."""
+    """Convert `x`, found at `path` below the whole, inside the containers whose ids are `above`."""
     if isinstance(x, _ATOMS):
         return x
     framework = frameworks.of(x)
     if framework is not None:
         return _guard.convert_with(framework, x, path)
     if isinstance(x, Iterator) and type(x).__module__ in ("builtins", "itertools"):
-        raise TypeError(_wording.exhaustible(x, path))
+        raise TypeError(_wording.exhaustible(x, f"tree{path}"))
     if id(x) in above:
-        raise ValueError(_wording.endless(path))
+        raise ValueError(_wording.endless(f"tree{path}"))
     node = _open(x)
     if node is None:
         return x
@@ -79,7 +79,7 @@ def _convert(x: Any, path: str, above: tuple[int, ...]) -> Any:
             _convert(child, path + place, inner) for place, child in zip(node.places, node.children, strict=True)
         ]
     except RecursionError:
-        raise ValueError(_wording.too_deep(path.partition("[")[0])) from None
+        raise ValueError(_wording.too_deep("tree")) from None
     if all(new is old for new, old in zip(converted, node.children, strict=True)) and not _is_builtin(x):
         return x  # nothing in it was ours to convert
     return node.rebuild(converted)

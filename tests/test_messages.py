@@ -6,12 +6,14 @@ import dataclasses
 import os
 import re
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import zoo
+from processes import launch
 
 import safe_numpy
 from safe_numpy import _errors, _wording
@@ -178,3 +180,47 @@ def test_html_is_escaped() -> None:
     html = safe_numpy.diagnose(torch.ones(2, requires_grad=True), "a<b")._repr_html_()
     assert html.startswith('<pre class="safe-numpy"><b>`a&lt;b` cannot')
     assert "a<b" not in html
+
+
+DISPLAYED = """
+import sys, safe_numpy, torch
+logits = torch.ones(2, requires_grad=True) * 2
+{}
+logits.numpy()
+"""
+
+
+def test_colour_where_the_interpreter_displays_an_error() -> None:
+    plain = launch(DISPLAYED.format("")).stderr
+    assert "\x1b" not in plain, "stderr is no terminal"
+    assert "fix     logits.detach().numpy()" in plain
+    for variables in ({"FORCE_COLOR": "1"}, {"FORCE_COLOR": "1", "NO_COLOR": ""}):
+        coloured = launch(DISPLAYED.format(""), **variables).stderr
+        assert "\x1b[32mlogits.detach().numpy()\x1b[0m" in coloured
+        assert re.sub("\x1b\\[[0-9]+m", "", coloured) == plain
+    assert launch(DISPLAYED.format(""), FORCE_COLOR="1", NO_COLOR="1").stderr == plain
+    terminal = DISPLAYED.format("sys.stderr.isatty = lambda: True")
+    assert "\x1b[32m" in launch(terminal, TERM="xterm").stderr
+    assert "\x1b[32m" not in launch(terminal, TERM="dumb").stderr
+    assert "\x1b[32m" not in launch(terminal, TERM="xterm", NO_COLOR="1").stderr
+
+
+def test_no_colour_in_what_others_make_of_the_text() -> None:
+    caught = DISPLAYED.format("try: logits.numpy()\nexcept Exception as e: print(str(e)); print(repr(str(e)))")
+    assert "\x1b" not in launch(caught, FORCE_COLOR="1").stdout
+
+
+def test_html_has_the_same_text() -> None:
+    diagnosis = safe_numpy.diagnose(torch.ones(2, dtype=torch.bfloat16, requires_grad=True), "batch['<x>']")
+    html = diagnosis._repr_html_()
+    assert unescape(re.sub("<[^>]*>", "", html)) == str(diagnosis)
+    assert "<x>" not in html
+    assert not re.search("<(?!/?(pre|b|code)\\b)", html), "no script, no style, nothing from outside"
+    assert "<code>batch[&#x27;&lt;x&gt;&#x27;].detach().float().numpy()</code>" in html
+
+
+def test_every_remark_is_shown_somewhere() -> None:
+    tests = (Path(__file__).parent / "test_origin.py").read_text()
+    for name, sentence in _wording.REMARKS.items():
+        assert f'["{name}"]' in tests
+        assert not sentence.endswith(".")

@@ -148,6 +148,13 @@ def test_an_error_names_the_path_of_its_leaf() -> None:
     assert "`tree['x'][3].y.x['k']` cannot become a NumPy array" in str(caught.value)
     assert caught.value.diagnosis is not None
     assert caught.value.diagnosis.name == "tree['x'][3].y.x['k']"
+    batch = Plain([{"bad": bad}])
+    with pytest.raises(ConversionError) as caught:
+        to_numpy(batch.x)
+    assert "`batch.x[0]['bad']` cannot become a NumPy array" in str(caught.value)
+    with pytest.raises(ConversionError) as caught:
+        to_numpy([1, bad])
+    assert "`tree[1]` cannot become a NumPy array" in str(caught.value), "no name for it"
 
 
 def test_a_generator_is_a_clear_error_and_is_not_exhausted() -> None:

@@ -1,0 +1,250 @@
+"""Objects whose every method is a trap stand beside the tensor: it is found without touching one of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import safe_numpy
+
+TRAPS = [
+    "__getattr__", "__getattribute__", "__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__bool__", "__len__",
+    "__iter__", "__getitem__", "__contains__", "__index__", "__int__", "__float__", "__call__", "__array__",
+    "__dir__", "__format__", "__instancecheck__", "__subclasscheck__", "__missing__", "__reversed__", "__next__",
+    "keys", "items", "values",
+]  # fmt: skip
+
+sprung: list[str] = []
+
+
+def set_trap(name: str) -> Any:
+    def spring(*args: Any, **kwargs: Any) -> Any:
+        sprung.append(name)
+        raise RuntimeError(f"{name} was called")
+
+    return spring
+
+
+def make_hostile(*bases: type, **namespace: Any) -> Any:
+    """Return an instance of a class that records every call of a method, and of a metaclass that does too."""
+    meta = type("Meta", (type,), {name: set_trap(f"meta {name}") for name in ("__getattr__", "__instancecheck__")})
+    traps = {name: set_trap(name) for name in TRAPS}
+    traps |= {name: property(set_trap(name)) for name in ("__class__", "loss", "training", "_modules", "_parameters")}
+    cls = meta("Hostile", bases, {**traps, **namespace})
+    return bases[0].__new__(cls) if bases else object.__new__(cls)
+
+
+HOSTILE: dict[str, Any] = {
+    "plain": lambda: make_hostile(),
+    "slots": lambda: make_hostile(__slots__=("a",)),
+    "own __dict__": lambda: make_hostile(__dict__=property(set_trap("__dict__"))),
+    "dict": lambda: make_hostile(dict),
+    "list": lambda: make_hostile(list),
+    "tuple": lambda: make_hostile(tuple, _fields=("loss",)),
+    "module": lambda: make_hostile(torch.nn.Module),
+    "class": lambda: type(make_hostile()),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_sprung() -> Iterator[None]:
+    sprung.clear()
+    yield
+    assert sprung == []
+
+
+LIBRARY = "import numpy as np\ndef draw(*values, **more):\n    return np.asarray(find(values, more))\n"
+
+
+def load_library(x: Any) -> Any:
+    """A library that takes anything, and converts the tensor that is somewhere in it."""
+    scope: dict[str, Any] = {"__name__": "library", "find": lambda values, more: x}
+    exec(compile(LIBRARY, "/usr/lib/python3/site-packages/library.py", "exec"), scope)
+    return scope["draw"]
+
+
+class Holder:
+    def __init__(self, **members: Any) -> None:
+        vars(self).update(members)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_nothing_of_it_is_called(kind: str) -> None:
+    hostile = HOSTILE[kind]()
+    x = torch.ones(2, requires_grad=True) * 2
+    draw = load_library(x)
+    nested = [hostile, {"a": hostile, "b": (hostile, Holder(h=hostile, x=x))}]
+    with pytest.raises(safe_numpy.GradError) as caught:
+        draw(hostile, x, y=hostile)
+    assert "`x` cannot become" in str(caught.value)
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.shown == "draw(hostile, x.detach().numpy(), y=hostile)"
+    x = torch.ones(2, requires_grad=True) * 3
+    draw = load_library(x)
+    nested[1]["b"][1].x = x  # type: ignore[index]
+    holder = [hostile, x]
+    with pytest.raises(safe_numpy.GradError) as caught:
+        draw(hostile, nested)
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.name == "nested[1]['b'][1].x"
+    with pytest.raises(safe_numpy.GradError) as caught:
+        draw(hostile, holder)
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.shown == "draw(hostile, safe_numpy.to_numpy(holder))"
+    with pytest.raises(safe_numpy.GradError) as caught:
+        draw(hostile, hostile.loss if hostile is None else [])
+    assert caught.value.diagnosis is not None
+    assert not caught.value.diagnosis.named
+
+
+def test_a_tensor_under_a_hostile_key() -> None:
+    class Key:
+        def __hash__(self) -> int:
+            return 1
+
+        def __repr__(self) -> str:
+            sprung.append("__repr__")
+            return "k"
+
+    x = torch.ones(2, requires_grad=True) * 2
+    draw, batch = load_library(x), {Key(): x}
+    with pytest.raises(safe_numpy.GradError) as caught:
+        draw(batch)
+    assert caught.value.diagnosis is not None
+    assert not caught.value.diagnosis.named
+
+
+def test_a_property_that_hides_a_member() -> None:
+    class Masked(Holder):
+        @property
+        def x(self) -> Any:
+            sprung.append("x")
+
+    x = torch.ones(2, requires_grad=True) * 2
+    masked = Masked()
+    vars(masked)["x"] = x
+    draw = load_library(x)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        draw(masked)
+    assert caught.value.diagnosis is not None
+    assert not caught.value.diagnosis.named, "masked.x gives something else"
+
+
+def test_hostile_variables_of_a_class_body() -> None:
+    class Namespace(dict):  # type: ignore[type-arg]
+        def __getitem__(self, name: str) -> Any:
+            if name in ("x", "np", "__name__"):
+                return {"x": x, "np": np, "__name__": __name__}[name]
+            raise KeyError(name)
+
+        def keys(self) -> Any:
+            sprung.append("keys")
+            return super().keys()
+
+        def items(self) -> Any:
+            sprung.append("items")
+            return super().items()
+
+    class Meta(type):
+        @classmethod
+        def __prepare__(cls, name: str, bases: Any, **_: Any) -> Any:  # type: ignore[override]
+            return Namespace()
+
+    x = torch.ones(2, requires_grad=True) * 2
+    with pytest.raises(safe_numpy.GradError) as caught:
+
+        class C(metaclass=Meta):
+            y = np.asarray(x)
+
+    assert "cannot become a NumPy array, for 1 reason" in str(caught.value)
+
+
+def test_a_nesting_that_is_too_large_is_left_alone() -> None:
+    x = torch.ones(2, requires_grad=True) * 2
+    draw = load_library(x)
+    endless: list[Any] = []
+    endless.append(endless)
+    deep: Any = x
+    for _ in range(10):
+        deep = [deep]
+    wide = [[i] for i in range(20_000)]
+    for values in (endless, deep, [*wide, [x]]):
+        with pytest.raises(safe_numpy.GradError) as caught:
+            draw(values)
+        assert caught.value.diagnosis is not None
+        assert (caught.value.diagnosis.named, caught.value.diagnosis.inside) == (False, "draw(values)")
+
+
+def test_a_local_dict_that_somebody_holds_is_left_as_it_is() -> None:
+    x = torch.ones(2, requires_grad=True) * 2
+    mine = locals()
+    with pytest.raises(safe_numpy.GradError) as caught:
+        x.numpy()
+    assert "`x` cannot become" in str(caught.value)
+    assert mine["x"] is x
+    assert "`x`" in str(caught.value)
+
+
+def test_reading_leaves_no_copy_of_the_variables() -> None:
+    import gc
+    import weakref
+
+    def work() -> None:
+        x = torch.ones(2, requires_grad=True) * 2
+        alive = weakref.ref(x)
+        try:
+            x.numpy()
+        except safe_numpy.GradError as error:
+            text = str(error)
+        del x
+        assert "`x` cannot become" in text
+        gc.disable()
+        try:
+            assert alive() is None, "f_locals of a running function keeps what was deleted"
+        finally:
+            gc.enable()
+
+    work()
+
+
+def test_our_own_failure_costs_the_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from safe_numpy import _lookup
+
+    monkeypatch.setattr(_lookup, "read_site", set_trap("read_site"))
+    x = torch.ones(2, requires_grad=True) * 2
+    with pytest.raises(safe_numpy.GradError) as caught:
+        x.numpy()
+    assert "This tensor (`x` below) cannot become a NumPy array, for 1 reason:\n  grad" in str(caught.value)
+    assert sprung == ["read_site"]
+    sprung.clear()
+
+
+def test_tracing_debuggers_see_what_they_saw() -> None:
+    x = torch.ones(2, requires_grad=True) * 2
+    seen = []
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if frame.f_code.co_name == "work":
+            seen.append(dict(frame.f_locals).get("kept"))
+        return trace
+
+    def work() -> Any:
+        kept = 1
+        try:
+            x.numpy()
+        except safe_numpy.GradError as error:
+            assert str(error)  # noqa: PT017
+        kept += 1
+        return kept
+
+    sys.settrace(trace)
+    try:
+        assert work() == 2
+    finally:
+        sys.settrace(None)
+    assert seen[-1] == 2
