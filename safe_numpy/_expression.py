@@ -129,7 +129,8 @@ def find_place(
     if node is not None:
         receiver = find_receiver(node)
         if receiver is not None and evaluator.find(receiver, x if asks else None) is x:
-            return Place(receiver, asked=node)  # a receiver that cannot be evaluated is what was asked all the same
+            # a receiver that cannot be evaluated is what was asked all the same
+            return Place(receiver, asked=_get_call(node))
         if asks and isinstance(node, ast.Call) and _get_method(node.func) and len(node.args) == 1 and not node.keywords:
             return Place(node.args[0], asked=node)  # torch.Tensor.numpy(x)
         operands = list(find_operands(node))
@@ -142,6 +143,12 @@ def find_place(
         if found is not None:
             return found
     return None if x is None else _search_statement(running.statement, x, evaluator)
+
+
+def _get_call(node: ast.expr) -> ast.expr:
+    """Return ``x.numpy()`` for the ``x.numpy`` in it."""
+    parent = node.parent  # type: ignore[attr-defined]
+    return parent if isinstance(parent, ast.Call) and parent.func is node else node
 
 
 def find_receiver(node: ast.AST) -> ast.expr | None:

@@ -110,6 +110,8 @@ class _Replacements:
 
     def find(self, x: Any, plan: Plan, place: Place) -> dict[ast.expr, str]:
         """Return the code to write, by the expression that it replaces; empty where none is known to be right."""
+        if isinstance(place.asked, ast.Attribute):
+            return {}  # the method is handed on; where it is called, is not to be seen here
         if place.asked is not None:
             return {**self._find_asked(), place.asked: self._render(plan, place.node)}
         operation = self.running.node

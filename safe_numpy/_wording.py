@@ -307,7 +307,8 @@ def _ways_out(diagnosis: Diagnosis) -> list[Row]:
 
 
 def _sharing(diagnosis: Diagnosis) -> str:
-    whose = _get_word(diagnosis) if diagnosis.named or not diagnosis.inside else "the tensor"
+    is_short = _get_word(diagnosis) == diagnosis.name and not diagnosis.inside
+    whose = diagnosis.name if is_short else "the tensor"
     if diagnosis.shares_memory:
         return f"nothing is copied: writing to the array changes {whose}"
     size = f" of {format_bytes(diagnosis.array_nbytes)}" if diagnosis.array_nbytes else ""
@@ -372,7 +373,7 @@ def report(report: Report) -> str:
     """Return the table of what was converted, one call site a line."""
     if not report.entries:
         return "Permissive mode has converted nothing."
-    rows = [("times", "bytes", "kinds", "where", "instead of x.numpy()")]
+    rows = [("times", "bytes", "kinds", "where", "write instead")]
     rows += [
         (str(e.count), format_bytes(e.nbytes), " ".join(e.kinds), f"{e.site.filename}:{e.site.lineno}", e.fix)
         for e in report.entries

@@ -463,3 +463,31 @@ def test_a_conversion_that_fails_leaves_asarray_as_stock_has_it() -> None:
     with safe_numpy.mode("permissive"), pytest.raises(safe_numpy.CompositeError) as caught:
         x.numpy()
     assert caught.value.__notes__[0].startswith("safe_numpy tried to convert it: InvalidArgumentError")
+
+
+def test_the_line_of_a_missing_attribute_is_corrected() -> None:
+    sparse = tf.sparse.from_dense([[0.0, 1.0]])
+    with pytest.raises(safe_numpy.CompositeError) as caught:
+        sparse.numpy().sum()
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.shown == "tf.sparse.to_dense(tf.sparse.reorder(sparse)).numpy().sum()"
+    with pytest.raises(safe_numpy.CompositeError) as caught:
+        method = sparse.numpy  # noqa: F841
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.shown == "tf.sparse.to_dense(tf.sparse.reorder(sparse)).numpy()"
+
+
+def test_inside_autograph_the_users_variable_is_named() -> None:
+    @tf.function
+    def scale(image: Any) -> Any:
+        half = image / 2
+        if tf.reduce_sum(half) > 0:
+            return half.numpy()
+        return half
+
+    with pytest.raises(safe_numpy.SymbolicError) as caught:
+        scale(tf.ones(2))
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.name == "half"
+    assert caught.value.diagnosis.site is not None
+    assert caught.value.diagnosis.site.source == "return half.numpy()"

@@ -40,6 +40,9 @@ _OBJECTS = (*_INDEXED, tf.RaggedTensor)
 """what np.asarray takes for an object like any other, and makes an array of one object of"""
 
 
+_MOST_FRAMES = 100
+"""between generated code and what holds the map of it: control flow lies between"""
+
 _NOT_EXPORTABLE = frozenset({tf.string, tf.variant, tf.resource})
 
 
@@ -254,7 +257,7 @@ def _translate_autograph(frame: FrameType) -> Site | None:
     """
     line = (frame.f_code.co_filename, frame.f_lineno)
     caller = frame.f_back
-    for _ in range(8):
+    for _ in range(_MOST_FRAMES):
         if caller is None:
             return None
         variables = read_variables(caller)
