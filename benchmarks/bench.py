@@ -13,6 +13,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -134,6 +135,48 @@ def add_tensorflow(add: Callable[[str, float | None, dict[str, float]], None], r
     add("EagerTensor.numpy(), 8 elements", 1.25, compare_with_stock(lambda: eager.numpy(), 20000, rounds))
 
 
+_FUNCTION = "def f{i}(a, b):\n    total = a + b * {i}\n    return [total, a][{i} % 2]\n\n"
+_LAST = "def last(act, v):\n    return act(v)\n"
+
+
+def measure_lookup(rounds: int) -> list[dict[str, Any]]:
+    """Time finding the user's line and its syntax, in files of 5,000 lines: each file is new once."""
+    from safe_numpy import _callsite, _source
+
+    cold, warm, read = [], [], []
+
+    def look(x: torch.Tensor) -> None:
+        start = time.perf_counter_ns()
+        for _ in range(101):
+            frame = _callsite.find_user_frame(sys._getframe(1))
+            running = _source.read_running(frame, frame.f_lasti, frame.f_lineno)
+            if len(cold) == len(warm):
+                cold.append(time.perf_counter_ns() - start)
+                start = time.perf_counter_ns()
+        warm.append((time.perf_counter_ns() - start) / 100)
+        if running is None or running.node is None:
+            raise AssertionError("there is nothing to measure: the line was not found")
+        try:
+            np.asarray(x)
+        except RuntimeError as error:
+            start = time.perf_counter_ns()
+            str(error)
+            read.append(time.perf_counter_ns() - start)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(rounds + 1):
+            file = Path(folder) / f"large{i}.py"
+            file.write_text("".join(_FUNCTION.format(i=i) for i in range(1250)) + _LAST)
+            scope: dict[str, Any] = {}
+            exec(compile(file.read_text(), str(file), "exec"), scope)
+            scope["last"](look, torch.ones(8, requires_grad=True))
+    rows = (("cold, 5,000 lines", cold, 20e6), ("warm", warm, 20e3), ("explanation read, warm", read, None))
+    return [
+        {"row": f"call-site lookup: {name}", "ours_ns": statistics.median(times[1:]), "limit_ns": limit}
+        for name, times, limit in rows
+    ]  # not the first: it imports
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=21, help="more rounds, steadier medians")
@@ -146,6 +189,11 @@ def main() -> None:
     for r in rows:
         limit = "" if r["limit"] is None else f"{r['limit']:.2f}"
         print(f"{r['row']:48}{r['ours_ns']:11.0f} ns{r['stock_ns']:11.0f} ns{r['ratio']:8.2f}{limit:>8}")
+    lookups = measure_lookup(arguments.rounds)
+    for r in lookups:
+        limit = "" if r["limit_ns"] is None else f"{r['limit_ns'] / 1000:.0f} µs"
+        print(f"{r['row']:48}{r['ours_ns'] / 1000:11.1f} µs{'':22}{limit:>10}")
+    rows += lookups
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,10 @@ def test_inside_a_submodule_the_name_is_that_of_the_whole() -> None:
 @pytest.mark.parametrize(
     "wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")], ids=["parallel", "compiled"]
 )
-def test_wrappers_do_not_show(wrap: Any) -> None:
+def test_wrappers_do_not_show(wrap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the toy device is an accelerator too, and DataParallel would move the network there
+    module = sys.modules["torch.nn.parallel.data_parallel"]
+    monkeypatch.setattr(module, "_get_available_device_type", lambda: None)
     wrapped = wrap(Net())
     logits = wrapped(INPUT)
     with pytest.raises(safe_numpy.GradError) as caught:

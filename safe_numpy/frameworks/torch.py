@@ -250,13 +250,20 @@ def _plan_detach() -> Plan:
 
 
 def _guard_dlpack(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
+    global _guard
+    _guard = guard
+    return _make_dlpack(stock)
+
+
+@functools.cache  # one for ever here too: torch.overrides remembers it
+def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(stock)
     def __dlpack__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         try:
             return stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
-            outcome = guard.respond(error, self, Door.DLPACK)
+            outcome = _guard.respond(error, self, Door.DLPACK)
             del self
             if outcome.lets_pass:
                 raise
