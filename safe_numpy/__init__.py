@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from safe_numpy._ledger import report
     from safe_numpy._tree import diagnose, to_numpy
+    from safe_numpy._why import why
 
 __all__ = [
     "CompositeError",
@@ -71,9 +72,10 @@ __all__ = [
     "set_mode",
     "to_numpy",
     "uninstall",
+    "why",
 ]
 
-_HOMES = {"Diagnosis": "_diagnosis", "report": "_ledger", "diagnose": "_tree", "to_numpy": "_tree"}
+_HOMES = {"Diagnosis": "_diagnosis", "report": "_ledger", "diagnose": "_tree", "to_numpy": "_tree", "why": "_why"}
 
 
 def __getattr__(name: str) -> Any:

@@ -131,7 +131,7 @@ def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | No
         node = _find_node(source, frame, lasti, lineno)
         if isinstance(node, ast.expr) and _is_what_ran(node, frame.f_code):
             return RunningCode(Excerpt(source), node, _get_statement(node))
-        statement = _find_statement(source, lineno)
+        statement = node if isinstance(node, ast.stmt) else _find_statement(source, lineno)
         if statement is not None and fallback is None:
             fallback = RunningCode(Excerpt(source), None, statement)
     return fallback

@@ -10,7 +10,7 @@ import linecache
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from safe_numpy._facts import Facts, Subject
+from safe_numpy._facts import NO_FACTS, Facts, Subject
 from safe_numpy._layout import Message, Row, to_ansi, to_html, to_text
 from safe_numpy._place import name_place
 
@@ -330,6 +330,87 @@ def warn_converted(diagnosis: Diagnosis) -> str:
     return f"{who} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.shown}"
 
 
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What `why` says of an error that no guard saw; templates over the facts."""
+
+    headline: str
+    note: str = ""
+
+
+WHYS: dict[str, Why] = {
+    "no_error": Why("There is no error to explain."),
+    "unrelated": Why("This {type} has nothing to do with converting tensors, as far as safe_numpy can see."),
+    "method": Why("`{name}` is the method itself: its parentheses are missing."),
+    "array_method": Why(
+        "`{name}` is a tensor, and `{attribute}` is a method of arrays.",
+        note="it is {what}",
+    ),
+    "wants_array": Why(
+        "`{name}` is a tensor, and an array is wanted here.",
+        note="it is {what}",
+    ),
+    "no_grad": Why(
+        "`{name}` is None: `{tensor}` has no gradient.",
+        note="backward() has not reached it: it was not called, `{tensor}` is no leaf (see retain_grad), does not "
+        "require grad, or its path was cut",
+    ),
+    "none": Why(
+        "`{name}` is None, not a tensor.",
+        note="the function that gave it may lack a `return`, or changes something in place",
+    ),
+    "array": Why("`{name}` needs no {attribute}(): it is in host memory, and no tensor any more ({type})."),
+    "container": Why("`{name}` has no {attribute}(): it is a {type} of {count}."),
+    "members": Why(
+        "`{name}` has no {attribute}(): it is a {type}, which holds tensors.",
+        note="they are {members}",
+    ),
+    "dataset": Why(
+        "`{name}` has no {attribute}(): it is a {type}, which gives tensors when it is iterated.",
+    ),
+    "class": Why(
+        "`{name}` is a class, not an instance of it.",
+        note="call it, or take the tensor that was made with it",
+    ),
+    "operator": Why(
+        "`{array}` is an array and `{name}` a tensor: NumPy and the tensor's framework do not compute together.",
+        note="`{name}` is {what}",
+    ),
+    "function": Why(
+        "`{name}` is a tensor, whose own `{method}` is called by `{function}`, with arguments that only NumPy's takes.",
+    ),
+    "constructor": Why("`{function}` builds a tensor of numbers, and `{name}` is a list of tensors."),
+    "ragged": Why(
+        "`{name}` is a list of tensors of shapes {shapes}: no array has both.",
+        note="pad them (torch.nn.utils.rnn.pad_sequence), or keep a list: `[t.numpy() for t in ...]`",
+    ),
+}
+"""the errors of part of the way to NumPy that no guard sees"""
+
+WHY_NOTES: dict[str, str] = {
+    "": "",
+    "stack": "they have one shape: `torch.stack({name})` is one tensor",
+    "from_numpy": "to stay with tensors, convert the array instead: `torch.from_numpy({array})`",
+    "pillow": "Pillow wants height, width and channels in this order, in uint8",
+    "opencv": "OpenCV wants height, width and channels in this order",
+}
+
+
+def say(
+    cause: str, facts: Facts = NO_FACTS, fix: str | None = None, note: str = "", site: Site | None = None
+) -> Message:
+    """Return what `why` says: the reason, the line, and the line corrected."""
+    sentence = WHYS[cause]
+    where, ways_out = [], []
+    if site is not None:
+        aside = f"(inside {site.library})" if site.library else ""
+        where.append(Row("line", _describe_site(site), is_code=True, is_cut=True, aside=aside))
+    if fix is not None:
+        ways_out.append(Row("fix", fix, is_code=True, is_fix=True))
+    ways_out += [Row("note", t.format_map(facts)) for t in (sentence.note, WHY_NOTES[note]) if t]
+    return Message(sentence.headline.format_map(facts), ((), where, ways_out))
+
+
 HAZARDS: dict[str, str] = {
     "object_array": "NumPy makes an array of one object of {subject}, not an array of its values: "
     "safe_numpy.to_numpy(x) converts it, and so does SAFE_NUMPY=permissive",
@@ -346,12 +427,12 @@ def warn_hazard(hazard: str, subject: Subject, place: str) -> str:
 
 def not_a_tensor(x: object) -> str:
     """Return the error for something that is no tensor of an imported framework."""
-    return f"expected a tensor of torch, TensorFlow or Keras, once that is imported; got {_type_name(x)}"
+    return f"expected a tensor of torch, TensorFlow or Keras, once that is imported; got {name_type(x)}"
 
 
 def exhaustible(x: object, path: str) -> str:
     """Return the error for a generator in a nesting."""
-    return f"{path} is a {_type_name(x)}, which looking into would exhaust: pass `list({path})`"
+    return f"{path} is a {name_type(x)}, which looking into would exhaust: pass `list({path})`"
 
 
 def endless(path: str) -> str:
@@ -364,7 +445,8 @@ def too_deep(name: str) -> str:
     return f"{name} is nested too deeply to be looked into"
 
 
-def _type_name(x: object) -> str:
+def name_type(x: object) -> str:
+    """Return ``list``, or ``package.Class``."""
     cls = type(x)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 

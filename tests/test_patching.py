@@ -291,7 +291,8 @@ def test_modules_point_one_way() -> None:
         "_source", "_expression", "_correction", "frameworks", "frameworks._torch_sights", "frameworks._torch_steps",
         "frameworks._torch_modules", "frameworks._torch_names", "frameworks._torch_origin",
         "frameworks._tensorflow_steps", "frameworks._doors", "frameworks.torch", "frameworks.tensorflow",
-        "frameworks.keras", "_lookup", "_failure", "_guard", "_install", "_tree", "__init__",
+        "frameworks.keras", "_lookup", "_failure", "_scene", "_why_attributes", "_why_operations", "_guard",
+        "_install", "_tree", "_why", "__init__",
     ]  # fmt: skip
     ranks = {f"safe_numpy.{name}": rank for rank, name in enumerate(order)}
     for file in root.rglob("*.py"):

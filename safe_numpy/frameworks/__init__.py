@@ -130,6 +130,11 @@ def identify_data(x: object) -> object | None:
     return None if framework is None else framework.identify_data(x)
 
 
+def is_tensor_class(cls: type) -> bool:
+    """Tell whether instances of `cls` are tensors of a framework that is loaded."""
+    return any(framework.is_tensor_class(cls) for framework in loaded())
+
+
 def of(x: object) -> Framework | None:
     """Return the framework whose tensor `x` is, or None."""
     cls = type(x)  # `isinstance` would ask an object of a class that knows nothing of us for its __class__
