@@ -78,6 +78,20 @@ __all__ = [
 _HOMES = {"Diagnosis": "_diagnosis", "report": "_ledger", "diagnose": "_tree", "to_numpy": "_tree", "why": "_why"}
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Be ``%load_ext safe_numpy``: the guard, the magics, and explanations below a traceback."""
+    from safe_numpy.interfaces import ipython
+
+    ipython.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Be ``%unload_ext safe_numpy``: take everything out again."""
+    from safe_numpy.interfaces import ipython
+
+    ipython.unload(shell)
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from safe_numpy import _wording
 from safe_numpy._callsite import Site
@@ -53,6 +54,9 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         return _wording.explain_in_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # what an IPython prompt shows
 
 
 def make_diagnosis(

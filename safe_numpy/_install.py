@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from safe_numpy._modes import Mode, get_mode, on_wake
 from safe_numpy._patching import PatchStack, when_imported
 from safe_numpy._registry import FRAMEWORKS
+from safe_numpy.interfaces import hooks
 
 if TYPE_CHECKING:
     from safe_numpy._guard import Guard
@@ -39,6 +40,7 @@ def install() -> None:
         if _state.installed:
             return
         _state.installed = True
+        hooks.install()
         for module in FRAMEWORKS:
             if module in _state.hooked:
                 _guard_if_loaded(module)
@@ -55,6 +57,7 @@ def uninstall() -> None:
     """
     with _state.lock:
         _state.installed = _state.asleep = False
+        hooks.uninstall()
         for guard in _state.guards.values():
             guard.active = False
         _state.guards.clear()
@@ -99,6 +102,26 @@ def install_unless_off() -> None:
         on_wake(_wake)
     else:
         install()
+    _wire_notebook()
+
+
+def wake_if_asked() -> None:
+    """Install, if the variable was `off` so far and has changed since."""
+    if _state.asleep and get_mode() is not Mode.OFF:
+        install()
+
+
+def _wire_notebook() -> None:
+    """Give an IPython shell its magics and hooks, if one is running."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None:
+        return
+    try:
+        from safe_numpy.interfaces import ipython
+
+        ipython.wire(shell)
+    except Exception as error:  # an IPython that we do not know must not keep anybody from working
+        warnings.warn(f"safe_numpy has no magics here ({type(error).__name__}: {error})", RuntimeWarning, stacklevel=2)
 
 
 def _wake() -> None:

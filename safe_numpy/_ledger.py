@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
+from typing import Any
 
 from safe_numpy import _wording
 from safe_numpy._callsite import Site, locate
@@ -38,6 +39,12 @@ class Report:
 
     def __str__(self) -> str:
         return _wording.report(self)
+
+    def _repr_html_(self) -> str:
+        return _wording.report_in_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # what an IPython prompt shows
 
 
 class Ledger:

@@ -53,6 +53,7 @@ class _Speakers:
         self.variable: str | None = None  # the raw text that was last looked at
         self.by_call: Mode | None = None
         self.current = Mode.EXPLAIN
+        self.speaker = "default"
 
 
 _scope: ContextVar[_Scope | None] = ContextVar("safe_numpy_mode", default=None)
@@ -76,17 +77,24 @@ def get_mode() -> Mode:
     return _speakers.current
 
 
+def get_speaker() -> str:
+    """Return who set the mode that is in force here."""
+    get_mode()
+    return "an enclosing mode(...)" if _scope.get() is not None else _speakers.speaker
+
+
 def set_mode(mode: Mode | str) -> None:
     """Set the mode for the whole process.
 
     Raises:
         ValueError: `mode` is no mode; nothing has changed then.
     """
-    wanted = _parse(mode)
+    wanted = parse(mode)
     raw = os.environ.get(VARIABLE)
     if raw != _speakers.variable:
         _hear_variable(raw)  # it spoke before us
     _speakers.by_call = _speakers.current = wanted
+    _speakers.speaker = "set_mode()"
     _wake(wanted)
 
 
@@ -106,7 +114,7 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
     """
 
     def __init__(self, mode: Mode | str) -> None:
-        self._mode = _parse(mode)
+        self._mode = parse(mode)
 
     def __enter__(self) -> None:
         _wake(self._mode)
@@ -146,10 +154,13 @@ def _hear_variable(raw: str | None) -> None:
     word = _clean(raw or "")
     if word == "":
         _speakers.current = _speakers.by_call or Mode.EXPLAIN
+        _speakers.speaker = "default" if _speakers.by_call is None else "set_mode()"
     elif word in _WORDS:
         _speakers.current = _WORDS[word]
+        _speakers.speaker = f"{VARIABLE}={raw}"
     else:
         _speakers.current = Mode.EXPLAIN
+        _speakers.speaker = f"default, since {VARIABLE}={raw!r} is no mode"
         warnings.warn(
             f"{VARIABLE}={raw!r} is no mode; 'explain' is used. Valid: {_valid_words()}",
             UserWarning,
@@ -157,7 +168,12 @@ def _hear_variable(raw: str | None) -> None:
         )
 
 
-def _parse(mode: object) -> Mode:
+def parse(mode: object) -> Mode:
+    """Return the mode that a word stands for.
+
+    Raises:
+        ValueError: it stands for none.
+    """
     if isinstance(mode, Mode):
         return mode
     found = _WORDS.get(_clean(mode)) if isinstance(mode, str) else None

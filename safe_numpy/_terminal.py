@@ -10,10 +10,12 @@ from types import FrameType
 def is_displayed(frame: FrameType) -> bool:
     """Tell whether the interpreter is displaying an uncaught error, whose ``__str__`` runs in `frame`.
 
-    It calls ``__str__`` with no Python code in between, or, since Python 3.13, from a function of `traceback`. Anybody
-    else may want the text for a file.
+    It calls ``__str__`` with no Python code in between but our hook, or, since Python 3.13, from a function of
+    `traceback`. Anybody else may want the text for a file.
     """
     caller = frame.f_back
+    while caller is not None and caller.f_globals.get("__name__") == "safe_numpy.interfaces.hooks":
+        caller = caller.f_back
     if caller is None:
         return True
     while caller is not None:

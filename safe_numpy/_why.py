@@ -59,6 +59,11 @@ def why(exc: BaseException | None = None) -> Explanation:
     return explain_unseen(error) or Explanation(_wording.say("unrelated", {"type": type(error).__name__}), False)
 
 
+def find_unsaid(error: BaseException) -> Explanation | None:
+    """Return what is to be said of an error that does not say it itself; None if there is nothing; never raises."""
+    return None if find_explained(error) is not None else explain_unseen(error)
+
+
 def find_explained(error: BaseException) -> ConversionError | None:
     """Return the first error in a chain, as Python shows it, that carries an explanation."""
     seen: set[int] = set()

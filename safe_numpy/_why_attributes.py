@@ -53,8 +53,10 @@ def find_attribute(error: BaseException, scene: Scene) -> Finding | None:
     obj, node = error.obj, scene.get_node()
     holder = node.value if isinstance(node, ast.Attribute) and node.attr == error.name else None
     name = scene.find_text(holder) if holder is not None else scene.find_object(obj)
-    if not name or (holder is not None and scene.find_value(holder, obj) is not obj):
+    if not name:
         return None
+    if isinstance(holder, (ast.Name, ast.Attribute, ast.Subscript)) and scene.find_value(holder, obj) is not obj:
+        return None  # a list display, for one, is a new list each time
     facts = {"name": name, "attribute": error.name, "type": _wording.name_type(obj)}
     if is_tensor(obj):
         return _explain_tensor(scene, facts, obj, holder)

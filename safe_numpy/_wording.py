@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from safe_numpy._facts import NO_FACTS, Facts, Subject
-from safe_numpy._layout import Message, Row, to_ansi, to_html, to_text
+from safe_numpy._layout import Message, Row, to_ansi, to_html, to_html_table, to_text
 from safe_numpy._place import name_place
 
 if TYPE_CHECKING:
@@ -451,17 +451,32 @@ def name_type(x: object) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def report(report: Report) -> str:
-    """Return the table of what was converted, one call site a line."""
-    if not report.entries:
-        return "Permissive mode has converted nothing."
-    rows = [("times", "bytes", "kinds", "where", "write instead")]
-    rows += [
-        (str(e.count), format_bytes(e.nbytes), " ".join(e.kinds), f"{e.site.filename}:{e.site.lineno}", e.fix)
+_REPORT_HEAD = ("times", "bytes", "kinds", "where", "write instead")
+_NOTHING_CONVERTED = "Permissive mode has converted nothing."
+
+
+def _report_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return what was converted, one call site a row."""
+    return [
+        (str(e.count), format_bytes(e.nbytes), " ".join(e.kinds), name_place(e.site.filename, e.site.lineno), e.fix)
         for e in report.entries
     ]
+
+
+def report(report: Report) -> str:
+    """Return the table of what was converted."""
+    if not report.entries:
+        return _NOTHING_CONVERTED
+    rows = [_REPORT_HEAD, *_report_rows(report)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def report_in_html(report: Report) -> str:
+    """Return the same table for a notebook."""
+    if not report.entries:
+        return f"<p>{_NOTHING_CONVERTED}</p>"
+    return to_html_table(_REPORT_HEAD, _report_rows(report))
 
 
 def note_own_failure(error: Exception) -> str:

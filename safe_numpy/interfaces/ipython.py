@@ -1,0 +1,121 @@
+"""IPython and Jupyter: magics, and what is shown below a traceback. Imported only where IPython is running."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+from IPython.display import display
+
+from safe_numpy import _install, _modes
+from safe_numpy._ledger import report
+from safe_numpy._modes import Mode
+from safe_numpy._why import find_unsaid
+from safe_numpy.interfaces.status import describe_status
+
+_WORDS = (*(m.value for m in Mode), "report", "status")
+
+
+def wire(shell: Any) -> None:
+    """Register the magics and the two hooks; harmless when called twice."""
+    shell.register_magics(SafeNumpyMagics)
+    # IPython registers a function once, however often it is asked to
+    shell.events.register("pre_run_cell", before_cell)
+    shell.events.register("post_run_cell", after_cell)
+
+
+def unwire(shell: Any) -> None:
+    """Take the magics and the hooks out again."""
+    for event, function in (("pre_run_cell", before_cell), ("post_run_cell", after_cell)):
+        if function in shell.events.callbacks[event]:
+            shell.events.unregister(event, function)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("safe_numpy", None)
+
+
+def before_cell(info: Any = None) -> None:
+    """Hear the variable: where it was `off` so far, nothing else is in place to do so."""
+    _install.wake_if_asked()
+
+
+def after_cell(result: Any) -> None:
+    """Show below the traceback what the error itself does not say."""
+    error = result.error_before_exec or result.error_in_exec
+    if error is None or not _install.is_installed() or _modes.get_mode() is Mode.OFF:
+        return
+    explanation = find_unsaid(error)
+    if explanation is not None:
+        display(explanation)  # type: ignore[no-untyped-call]
+
+
+@magics_class
+class SafeNumpyMagics(Magics):
+    """``%safe_numpy`` and ``%%safe_numpy``."""
+
+    @line_cell_magic
+    def safe_numpy(self, line: str, cell: str | None = None) -> Any:
+        """Set the mode of safe_numpy, or show what it did.
+
+        %safe_numpy off|explain|permissive|strict    from here on
+        %safe_numpy status                           the mode, who set it, and what is guarded
+        %safe_numpy report                           what permissive mode has converted so far
+        %%safe_numpy permissive                      for this cell alone
+        """
+        word = line.strip().strip("\"'").lower() or "status"
+        if cell is not None:
+            return self._run(_find_mode(word, _WORDS[:-2]), cell)
+        if word == "report":
+            return report()
+        if word == "status":
+            print(describe_status())
+            return None
+        _modes.set_mode(_find_mode(word, _WORDS))
+        return None
+
+    def _run(self, mode: Mode, cell: str) -> Any:
+        """Run a cell in a mode. Its error goes on from here, shown once."""
+        shell: Any = self.shell
+        show, shell.showtraceback = shell.showtraceback, _show_nothing
+        try:
+            with _modes.mode(mode):
+                result = shell.run_cell(cell)
+        finally:
+            shell.showtraceback = show
+        error = result.error_before_exec or result.error_in_exec
+        if error is not None:
+            raise error
+        return None  # run_cell has displayed the value
+
+
+def _show_nothing(*args: Any, **kwargs: Any) -> None:
+    return None
+
+
+def _find_mode(word: str, words: tuple[str, ...]) -> Mode:
+    try:
+        return _modes.parse(word)
+    except ValueError:
+        close = difflib.get_close_matches(word, words, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UsageError(f"%safe_numpy knows {', '.join(words)}; {word!r} is none of them{hint}") from None
+
+
+def load(shell: Any) -> None:
+    """Be ``%load_ext safe_numpy``."""
+    if _modes.get_mode() is not Mode.OFF:
+        _install.install()
+    wire(shell)
+
+
+def unload(shell: Any) -> None:
+    """Be ``%unload_ext safe_numpy``."""
+    unwire(shell)
+    _install.uninstall()
+
+
+def find_shell() -> Any:
+    """Return the shell that is running, or None."""
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
