@@ -71,6 +71,11 @@ def uninstall() -> None:
         )
 
 
+def list_doors() -> dict[str, str]:
+    """Return whose code stands in each door that was guarded."""
+    return _state.patches.list_owners()
+
+
 def is_installed() -> bool:
     """Tell whether the guard is on, or waiting for a framework to be imported."""
     return _state.installed

@@ -73,6 +73,16 @@ class PatchStack:
         setattr(owner, name, guarded)
         self._applied.append(applied)
 
+    def list_owners(self) -> dict[str, str]:
+        """Return whose code stands in each guarded attribute now: ours, or what others have put on top of it."""
+        owners = {}
+        for applied in self._applied:
+            current = vars(applied.owner).get(applied.name)
+            module = getattr(current, "__module__", None) or type(current).__module__
+            name = f"{applied.owner.__module__}.{applied.owner.__qualname__}.{applied.name}"
+            owners[name] = "safe_numpy" if current is applied.guarded else f"{module}, over safe_numpy"
+        return owners
+
     def undo(self) -> list[str]:
         """Take the guards off, last first. Return the names of those that another library has patched over."""
         left = []

@@ -82,6 +82,14 @@ class Framework(Protocol):
         """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
         return None
 
+    def find_devices(self) -> list[str]:
+        """Return the accelerators that are there."""
+        return []
+
+    def find_trouble(self) -> str | None:
+        """Return what keeps every tensor from becoming an array here, as a sentence; None if nothing does."""
+        return None
+
     def remember(self, x: Any) -> Any:
         """Return what `look_closer` may want to know of `x` when it is gone; it must not keep `x` alive."""
         return None

@@ -102,6 +102,10 @@ class TensorFlow(frameworks.Framework):
         """Return the kinds in the order in which TensorFlow meets them."""
         return ("symbolic", "composite", "handle")
 
+    def find_devices(self) -> list[str]:
+        """Return the GPUs and TPUs that TensorFlow sees."""
+        return [d.name for kind in ("GPU", "TPU") for d in tf.config.list_physical_devices(kind)]
+
     def targets(self, guard: Responder) -> list[Target]:
         """Return the doors to guard."""
         method, missing = functools.partial(guard_method, guard), functools.partial(guard_missing, guard)

@@ -91,6 +91,17 @@ class Torch(frameworks.Framework):
         """Return a parameter, a buffer or a child of a module: ``model.head.weight``, ``model[0]``."""
         return _torch_modules.read_member(owner, key, is_item)
 
+    def find_devices(self) -> list[str]:
+        """Return the CUDA devices and the current accelerator of another kind."""
+        cuda = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+        others = [name for name in ("mps", "xpu") if getattr(torch, name).is_available()]
+        return cuda + others
+
+    def find_trouble(self) -> str | None:
+        """Tell whether this torch can use the NumPy that is installed: torch before 2.3 cannot use NumPy 2."""
+        facts = sights.see_numpy(torch.empty(0), Door.NUMPY)
+        return None if facts is None else f"{facts['state']}: no tensor can become an array"
+
     def identify_data(self, x: Tensor) -> object | None:
         """Return where the elements of a plain dense tensor in host memory are, and how they are read."""
         if type(x) not in sights.PLAIN or torch._C._dispatch_keys(x).raw_repr() != sights.DENSE_ON_HOST:

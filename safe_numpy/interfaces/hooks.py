@@ -54,8 +54,8 @@ def uninstall() -> None:
 
 def _add(error: BaseException) -> None:
     """Print what the error itself does not say already."""
-    if sys.stderr is None:
-        return
+    if sys.stderr is None or not isinstance(error, Exception):
+        return  # after KeyboardInterrupt, code that is run here would change the exit status
     try:
         from safe_numpy._terminal import wants_colour
         from safe_numpy._why import find_unsaid

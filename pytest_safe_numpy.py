@@ -1,0 +1,63 @@
+"""The pytest plugin of safe_numpy: its options. Inert, and importing nothing of ours, unless one of them is used.
+
+It stands outside the package, since importing that installs the guard.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from safe_numpy.interfaces.pytest_plugin import Plugin
+
+_KEY = pytest.StashKey["Plugin"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--safe-numpy`` and ``safe_numpy_mode``."""
+    group = parser.getgroup("safe_numpy", "safe_numpy: why tensors do not become NumPy arrays")
+    group.addoption(
+        "--safe-numpy",
+        metavar="MODE",
+        dest="safe_numpy_mode",
+        help="run the tests with safe_numpy in this mode: off, explain, permissive or strict",
+    )
+    parser.addini("safe_numpy_mode", "the mode of safe_numpy, where --safe-numpy is not given")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker; load the rest if a mode is asked for."""
+    config.addinivalue_line("markers", "safe_numpy(mode): run this test with safe_numpy in that mode")
+    mode = config.getoption("safe_numpy_mode") or config.getini("safe_numpy_mode")
+    if mode:
+        _load(config, mode)
+
+
+def _load(config: pytest.Config, mode: str | None) -> Plugin:
+    from safe_numpy.interfaces.pytest_plugin import Plugin
+
+    plugin = config.stash.get(_KEY, None)
+    if plugin is None:
+        plugin = config.stash[_KEY] = Plugin(mode)
+        config.pluginmanager.register(plugin, "safe_numpy_reports")
+    return plugin
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> object:
+    """Load the rest for a test that is marked."""
+    if item.get_closest_marker("safe_numpy"):
+        _load(item.config, None)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> object:
+    """Run a marked test in the mode that it names."""
+    marker = item.get_closest_marker("safe_numpy")
+    if marker is None:
+        return (yield)
+    with _load(item.config, None).enter(marker):
+        return (yield)

@@ -1,0 +1,84 @@
+"""``safe-numpy doctor``: what this environment is made of, and what is broken in it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import platform
+from typing import Any
+
+from safe_numpy import _install, _modes, frameworks
+from safe_numpy._registry import FRAMEWORKS
+from safe_numpy._version import __version__
+from safe_numpy.interfaces import autoload
+
+_PACKAGES = ("numpy", "torch", "tensorflow", "keras", "wrapt")
+
+
+def examine() -> dict[str, Any]:
+    """Import what is installed and look at it.
+
+    Returns:
+        Plain values: ``versions``, ``devices``, ``doors`` (whose code stands in each), ``mode``, ``set_by``,
+        ``autoload``, ``broken`` (sentences; empty if all is well).
+    """
+    broken: list[str] = []
+    modules = {name: _import(name, broken) for name in ("numpy", *FRAMEWORKS)}
+    versions = {"python": platform.python_version(), "safe_numpy": __version__}
+    versions |= {name: version for name in _PACKAGES if (version := _find_version(name, modules.get(name)))}
+    devices: list[str] = []
+    for framework in frameworks.loaded():
+        devices += framework.find_devices()
+        trouble = framework.find_trouble()
+        if trouble:
+            broken.append(trouble)
+    if not any(modules[name] for name in FRAMEWORKS):
+        broken.append("neither torch nor TensorFlow is installed: there is nothing to guard")
+    return {
+        "versions": versions,
+        "devices": devices,
+        "doors": _install.list_doors(),
+        "mode": _modes.get_mode().value,
+        "set_by": _modes.get_speaker(),
+        "autoload": autoload.find_file().exists(),
+        "broken": broken,
+    }
+
+
+def _import(name: str, broken: list[str]) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            broken.append(f"{name} cannot be imported: {error}")
+        return None
+    except Exception as error:
+        broken.append(f"{name} cannot be imported: {type(error).__name__}: {error}")
+        return None
+
+
+def _find_version(name: str, module: Any) -> str | None:
+    if isinstance(found := getattr(module, "__version__", None), str):
+        return found
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def to_json(findings: dict[str, Any]) -> str:
+    """Return the findings for a program."""
+    return json.dumps(findings, indent=2)
+
+
+def to_text(findings: dict[str, Any]) -> str:
+    """Return the findings for a person."""
+    rows = [(name, version) for name, version in findings["versions"].items()]
+    rows.append(("devices", ", ".join(findings["devices"]) or "none"))
+    rows.append(("mode", f"{findings['mode']}, set by {findings['set_by']}"))
+    rows.append(("autoload", "on" if findings["autoload"] else "off"))
+    rows += [("door", f"{door}: {owner}") for door, owner in findings["doors"].items()]
+    rows += [("broken", sentence) for sentence in findings["broken"]] or [("broken", "nothing")]
+    width = max(len(word) for word, _ in rows) + 2
+    return "\n".join(f"{word:<{width}}{text}" for word, text in rows)
