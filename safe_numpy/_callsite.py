@@ -32,6 +32,8 @@ class Site:
     """the package that this line called, and that asked for the array on its behalf; empty: the line asked itself"""
     source: str = ""
     """what the line says, where that is known"""
+    rank: str = ""
+    """which of several cooperating processes ran it: ``rank 1 of 4``"""
 
 
 class Position(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 from safe_numpy import _wording
 from safe_numpy._callsite import Site
 from safe_numpy._facts import NOTHING_READ, Problem, Reading, Remark, Subject
+from safe_numpy._place import find_rank
 from safe_numpy._steps import Plan
 
 
@@ -86,7 +87,7 @@ def make_diagnosis(
         array_nbytes=array_nbytes,
         inside=reading.inside,
         shown=fix and (reading.shown or fix),
-        site=site and replace(site, source=reading.source),
+        site=site and replace(site, source=reading.source, rank=find_rank()),
         remarks=remarks,
     )
 

@@ -33,3 +33,9 @@ def _relate(filename: str) -> str:
     except (OSError, ValueError):  # the working directory is gone, or on another drive
         return filename
     return filename if filename.startswith("<") or relative.startswith(os.pardir) else relative
+
+
+def find_rank() -> str:
+    """Return ``rank 1 of 4`` in a process that torchrun or its like started; nothing in one that works alone."""
+    rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    return f"rank {rank} of {size}" if rank.isdigit() and size.isdigit() and int(size) > 1 else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from safe_numpy._facts import NO_FACTS, Facts, Subject
 from safe_numpy._layout import Message, Row, to_ansi, to_html, to_html_table, to_text
-from safe_numpy._place import name_place
+from safe_numpy._place import find_rank, name_place
 
 if TYPE_CHECKING:
     from safe_numpy._callsite import Site
@@ -282,7 +282,8 @@ def _subject(diagnosis: Diagnosis) -> list[Row]:
     rows = [Row(_get_word(diagnosis), f"{diagnosis.subject}{size}")]
     site = diagnosis.site
     if site is not None:
-        aside = f"(converted inside {site.library})" if site.library else ""
+        asides = [f"converted inside {site.library}" if site.library else "", site.rank]
+        aside = f"({', '.join(filter(None, asides))})" if any(asides) else ""
         rows.append(Row("line", _describe_site(site), is_code=True, is_cut=True, aside=aside))
     return rows
 
@@ -327,7 +328,8 @@ def warn_converted(diagnosis: Diagnosis) -> str:
     deeds = ", ".join(fill(SENTENCES[p.cause].done, p.facts, diagnosis) for p in diagnosis.problems)
     share = "the array shares its memory" if diagnosis.shares_memory else "the array is a copy"
     who = f"`{diagnosis.name}`, {diagnosis.subject}," if diagnosis.named else str(diagnosis.subject)
-    return f"{who} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.shown}"
+    rank = find_rank()
+    return f"{rank + ': ' if rank else ''}{who} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.shown}"
 
 
 @dataclass(frozen=True, slots=True)
