@@ -52,14 +52,16 @@ def to_ansi(message: Message) -> str:
 
 
 def to_html(message: Message) -> str:
-    """Return HTML that takes its colours from the page; everything in it is escaped."""
-    tags = {"word": "b", "headline": "b", "fix": "code", "code": "code"}
+    """Return HTML that takes its colours from the page; everything in it is escaped.
+
+    The font is set here: Jupyter gives ``pre`` in an output a proportional one.
+    """
 
     def tag(style: str, text: str) -> str:
         escaped = html.escape(text)
-        return f"<{tags[style]}>{escaped}</{tags[style]}>" if style in tags else escaped
+        return f"<b>{escaped}</b>" if style in ("word", "headline") else escaped
 
-    return f'<pre class="safe-numpy">{_join(message, tag)}</pre>'
+    return f'<pre class="safe-numpy" style="font-family: monospace">{_join(message, tag)}</pre>'
 
 
 def to_html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

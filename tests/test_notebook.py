@@ -131,12 +131,12 @@ def test_below_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     (shown,) = results[1]["shown"]
     assert shown["text/plain"].startswith("`a` is an array and `t` a tensor")
     assert "fix   a + t.detach().numpy()" in shown["text/plain"]
-    assert shown["text/html"].startswith('<pre class="safe-numpy"><b>`a` is an array')
+    assert shown["text/html"].startswith('<pre class="safe-numpy" style="font-family: monospace"><b>`a` is an array')
     assert [r["shown"] for r in results[2:5]] == [[], [], []], "nothing to add"
     assert "it is a list of 1 tensor" in results[5]["shown"][0]["text/plain"]
     assert results[6]["shown"] == results[5]["shown"]
     assert results[7]["shown"][0]["text/plain"].startswith("This tensor (`x` below) cannot become a NumPy array")
-    assert results[7]["shown"][0]["text/html"].startswith('<pre class="safe-numpy">')
+    assert results[7]["shown"][0]["text/html"].startswith('<pre class="safe-numpy" style="font-family: monospace">')
     assert results[8]["shown"] == []
     assert results[10]["shown"] == [], "off is off"
 

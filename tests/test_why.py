@@ -148,7 +148,7 @@ def test_row(source: str) -> None:
         assert f"  fix   {fix}" in text
         exec(fix, {**globals(), "b": a.copy()})
     assert all(len(row) <= 100 for row in text.splitlines())
-    assert explanation._repr_html_().startswith('<pre class="safe-numpy">')
+    assert explanation._repr_html_().startswith('<pre class="safe-numpy" style="font-family: monospace">')
     assert repr(explanation) == text
     assert cause in WHYS
 
