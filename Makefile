@@ -12,7 +12,7 @@ demo: $(ENV)
 	SAFE_NUMPY=permissive $(BIN)/python examples/digits.py
 
 test: $(ENV)
-	SAFE_NUMPY_TEST_FRAMEWORKS=torch,tensorflow $(BIN)/python -m pytest
+	SAFE_NUMPY_TEST_FRAMEWORKS=torch,tensorflow $(BIN)/python -m pytest --numprocesses 2
 
 lint: $(ENV)
 	$(BIN)/ruff check .

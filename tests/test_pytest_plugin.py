@@ -80,6 +80,7 @@ def test_the_option_overrules_the_ini_key(tmp_path: Path) -> None:
     out = run_tests(tmp_path, "--safe-numpy=off", ini="safe_numpy_mode = permissive\n")
     assert "4 failed" in out
     assert "cannot become" not in out
+    assert "- safe_numpy -" not in out
 
 
 def test_xdist(tmp_path: Path) -> None:

@@ -57,10 +57,11 @@ def _add(error: BaseException) -> None:
     if sys.stderr is None or not isinstance(error, Exception):
         return  # after KeyboardInterrupt, code that is run here would change the exit status
     try:
+        from safe_numpy._modes import Mode, get_mode
         from safe_numpy._terminal import wants_colour
         from safe_numpy._why import find_unsaid
 
-        explanation = find_unsaid(error)
+        explanation = find_unsaid(error) if get_mode() is not Mode.OFF else None
         if explanation is not None:
             text = explanation.in_colour() if wants_colour() else str(explanation)
             print(f"\n{text}", file=sys.stderr, flush=True)

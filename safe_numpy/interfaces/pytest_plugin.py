@@ -50,7 +50,7 @@ class Plugin:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
         """Add a section to the report of a failure that does not explain itself."""
         report: pytest.TestReport = yield
-        if call.excinfo is not None and report.failed:
+        if call.excinfo is not None and report.failed and _modes.get_mode() is not _modes.Mode.OFF:
             explanation = find_unsaid(call.excinfo.value)
             if explanation is not None:
                 report.sections.append(("safe_numpy", str(explanation)))
