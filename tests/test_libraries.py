@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import einops
@@ -20,7 +19,6 @@ import seaborn as sns
 import torch
 import toy_device  # noqa: F401 - registers the device
 from PIL import Image
-from processes import run
 from scipy import interpolate, signal, stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
@@ -188,27 +186,3 @@ def test_permissive_gives_what_arrays_give(call: str, tensor: str) -> None:
     np.testing.assert_array_equal(result, expect(CALLS[call]))
     if isinstance(result, np.ndarray):
         assert result.dtype == expect(CALLS[call]).dtype
-
-
-def test_keras_on_torch(tmp_path: Path) -> None:
-    out = run(
-        """
-        import safe_numpy, torch, keras, numpy as np
-        class Doubling(keras.Layer):
-            def call(self, images):
-                return np.asarray(images) * 2
-        images = torch.ones(2, 3, requires_grad=True)
-        assert np.mean(keras.ops.convert_to_numpy(images.bfloat16())) == 1
-        try:
-            Doubling()(images)
-        except safe_numpy.ConversionError as error:  # Keras has built it anew, from its text
-            lines = [line.strip() for line in str(error).splitlines()]
-            print(*(line for line in lines if "fix  " in line or "line  " in line), sep="\\n")
-        """,
-        KERAS_BACKEND="torch",
-        KERAS_HOME=str(tmp_path),
-    )
-    assert [" ".join(line.split()) for line in out.splitlines()] == [
-        "line <string>:5 return np.asarray(images) * 2",
-        "fix np.asarray(images.detach().numpy()) * 2",
-    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -491,3 +492,36 @@ def test_inside_autograph_the_users_variable_is_named() -> None:
     assert caught.value.diagnosis.name == "half"
     assert caught.value.diagnosis.site is not None
     assert caught.value.diagnosis.site.source == "return half.numpy()"
+
+
+def test_why_of_a_dataset() -> None:
+    numbers = tf.data.Dataset.range(3)
+    with pytest.raises(AttributeError) as caught:
+        numbers.numpy()
+    text = str(safe_numpy.why(caught.value))
+    assert "which gives tensors when it is iterated" in " ".join(text.split())
+    assert "fix   list(numbers.as_numpy_iterator())" in text
+
+
+def test_keras_on_torch_keeps_the_explanation(tmp_path: Path) -> None:
+    out = run(
+        """
+        import safe_numpy, torch, keras, numpy as np
+        class Doubling(keras.Layer):
+            def call(self, images):
+                return np.asarray(images) * 2
+        images = torch.ones(2, 3, requires_grad=True)
+        assert np.mean(keras.ops.convert_to_numpy(images.bfloat16())) == 1
+        try:
+            Doubling()(images)
+        except safe_numpy.ConversionError as error:  # Keras has built it anew, from its text
+            lines = [line.strip() for line in str(error).splitlines()]
+            print(*(line for line in lines if "fix  " in line or "line  " in line), sep="\\n")
+        """,
+        KERAS_BACKEND="torch",
+        KERAS_HOME=str(tmp_path),
+    )
+    assert [" ".join(line.split()) for line in out.splitlines()] == [
+        "line <string>:5 return np.asarray(images) * 2",
+        "fix np.asarray(images.detach().numpy()) * 2",
+    ]

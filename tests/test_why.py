@@ -239,16 +239,6 @@ def test_inside_a_library_the_users_line_is_shown() -> None:
     assert "fix   Image.fromarray(pixels.numpy())" in text
 
 
-def test_tensorflow_datasets() -> None:
-    tf = pytest.importorskip("tensorflow") if "tensorflow" not in sys.modules else sys.modules["tensorflow"]
-    numbers = tf.data.Dataset.range(3)
-    with pytest.raises(AttributeError) as caught:
-        numbers.numpy()
-    text = str(why(caught.value))
-    assert "which gives tensors when it is iterated" in " ".join(text.split())
-    assert "fix   list(numbers.as_numpy_iterator())" in text
-
-
 def test_why_imports_nothing() -> None:
     out = run(
         """
