@@ -5,6 +5,7 @@ It stands outside the package, since importing that installs the guard.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,19 +46,12 @@ def _load(config: pytest.Config, mode: str | None) -> Plugin:
     return plugin
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> object:
-    """Load the rest for a test that is marked."""
-    if item.get_closest_marker("safe_numpy"):
-        _load(item.config, None)
-    return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> object:
+@pytest.hookimpl(hookwrapper=True)  # pluggy before 1.2 knows no other
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Run a marked test in the mode that it names."""
     marker = item.get_closest_marker("safe_numpy")
     if marker is None:
-        return (yield)
+        yield
+        return
     with _load(item.config, None).enter(marker):
-        return (yield)
+        yield
