@@ -112,7 +112,9 @@ class Torch(frameworks.Framework):
 
     def remember(self, x: Tensor) -> Any:
         """Return the nearest leaves that `x` was computed from, weakly."""
-        return _torch_origin.remember(x) if x.requires_grad else None
+        if type(x) not in sights.PLAIN or not x.requires_grad:
+            return None  # a subclass may compute these, and fail
+        return _torch_origin.remember(x)
 
     def look_closer(
         self, x: Tensor | None, clue: Any, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]
