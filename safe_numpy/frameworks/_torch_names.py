@@ -15,6 +15,9 @@ from safe_numpy.frameworks._torch_modules import get_dict
 _MOST_MODULES = 10_000
 _MOST_NAMES = 2
 
+NOT_TIMED = 200
+"""so many nodes or modules take well under a millisecond; a pause of the machine's must not cost a small network names"""
+
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """by these names a wrapper has its only child: DataParallel and its like, torch.compile, FSDP, checkpoint_wrapper"""
 
@@ -65,8 +68,8 @@ def walk_parameters(
     Runs nobody's code: `named_parameters` may be overridden.
     """
     pending = [("", module)]
-    for _ in range(_MOST_MODULES):
-        if not pending or time.perf_counter() > deadline:
+    for count in range(_MOST_MODULES):
+        if not pending or (count > NOT_TIMED and time.perf_counter() > deadline):
             return
         path, current = pending.pop()
         members = read_members(current)

@@ -23,7 +23,7 @@ from safe_numpy._facts import NO_FACTS, Problem, Remark
 from safe_numpy._members import read_members, read_variables
 from safe_numpy._place import name_place
 from safe_numpy.frameworks._torch_modules import find_members, find_modules, iterate_variables
-from safe_numpy.frameworks._torch_names import name_parameters, walk_parameters
+from safe_numpy.frameworks._torch_names import NOT_TIMED, name_parameters, walk_parameters
 
 _MOST_NODES = 1000
 _MOST_AHEAD = 16
@@ -105,7 +105,7 @@ def find_leaves(node: Any, deadline: float, most: int = _MOST_NODES) -> tuple[li
     leaves: dict[int, Tensor] = {}
     seen, pending = {node}, deque([node])
     while pending:
-        if len(seen) > most or time.perf_counter() > deadline:
+        if len(seen) > most or (len(seen) > NOT_TIMED and time.perf_counter() > deadline):
             return list(leaves.values()), False
         current = pending.popleft()
         if type(current).__name__ == "AccumulateGrad":
