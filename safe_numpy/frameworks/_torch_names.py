@@ -16,7 +16,7 @@ _MOST_MODULES = 10_000
 _MOST_NAMES = 2
 
 NOT_TIMED = 200
-"""so many nodes or modules take well under a millisecond; a pause of the machine's must not cost a small network names"""
+"""so many nodes or modules take well under a millisecond: a pause of the machine's must cost a small network nothing"""
 
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """by these names a wrapper has its only child: DataParallel and its like, torch.compile, FSDP, checkpoint_wrapper"""
