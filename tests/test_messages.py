@@ -63,6 +63,15 @@ NOT_HERE = {
 }
 
 
+def move(error: safe_numpy.ConversionError, filename: str) -> str:
+    """Return the text of an error as if it had been raised in another file, at a line that stays the same."""
+    diagnosis = error.diagnosis
+    assert diagnosis is not None
+    assert diagnosis.site is not None
+    site = Site(filename, 57, "<module>", source=diagnosis.site.source)
+    return str(type(error)(str(error).partition("\n\n")[0], dataclasses.replace(diagnosis, site=site)))
+
+
 def explain(case: zoo.Case) -> str:
     """Return the explanation, as the error shows it or as `diagnose` does where stock does not fail."""
 
@@ -70,11 +79,7 @@ def explain(case: zoo.Case) -> str:
         try:
             x.numpy()
         except safe_numpy.ConversionError as error:
-            diagnosis = error.diagnosis
-            assert diagnosis is not None
-            assert diagnosis.site is not None
-            site = Site("eval.py", 57, "<module>", source=diagnosis.site.source)
-            return str(type(error)(str(error).partition("\n\n")[0], dataclasses.replace(diagnosis, site=site)))
+            return move(error, "eval.py")
         return str(safe_numpy.diagnose(x))
 
     text = case.visit(look)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
-from test_messages import assert_snapshot, steady
+from test_messages import assert_snapshot, move, steady
 from zoo_tensorflow import COMPOSITES, HANDLES, SYMBOLIC, Case
 
 import safe_numpy
-from safe_numpy._callsite import Site
 
 CASES = {c.name: c for c in SYMBOLIC + HANDLES + COMPOSITES}
 SHOWN = {
@@ -38,11 +36,7 @@ def explain(case: Case) -> str:
         try:
             x.numpy()
         except safe_numpy.ConversionError as error:
-            diagnosis = error.diagnosis
-            assert diagnosis is not None
-            assert diagnosis.site is not None
-            site = Site("train.py", 57, "step", source=diagnosis.site.source)
-            return str(type(error)(str(error).partition("\n\n")[0], dataclasses.replace(diagnosis, site=site)))
+            return move(error, "train.py")
         raise AssertionError(f"{case} converts")
 
     text: str = case.visit(look)
