@@ -88,15 +88,20 @@ def find_user_call(frame: FrameType) -> tuple[FrameType, FrameType | None]:
     candidate: FrameType | None = frame
     called = None
     while candidate is not None:
-        filename = candidate.f_code.co_filename
-        foreign = _foreign.get(filename)
-        if foreign is None:
-            foreign = _judge(filename, candidate)
-        if not foreign or _is_own(candidate):
+        if is_users(candidate):
             return candidate, called
         called = candidate
         candidate = candidate.f_back
     return frame, None
+
+
+def is_users(frame: FrameType) -> bool:
+    """Tell whether `frame` runs code of the user's own."""
+    filename = frame.f_code.co_filename
+    foreign = _foreign.get(filename)
+    if foreign is None:
+        foreign = _judge(filename, frame)
+    return not foreign or _is_own(frame)
 
 
 def find_package(frame: FrameType) -> str:

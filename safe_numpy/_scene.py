@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
-from safe_numpy import _callsite, frameworks
-from safe_numpy._callsite import Site, find_package
+from safe_numpy import frameworks
+from safe_numpy._callsite import Site, find_package, is_users
 from safe_numpy._correction import correct
 from safe_numpy._expression import Evaluator, find_inside, find_operands
 from safe_numpy._facts import NO_FACTS, Door, Facts
@@ -91,8 +91,7 @@ def find_scene(traceback: TracebackType | None) -> Scene | None:
     """Return the innermost line of the user's in a traceback, if there is source for it."""
     entry, scene = traceback, None
     while entry is not None:
-        frame = entry.tb_frame
-        if _callsite.find_user_frame(frame) is frame and not _callsite.is_foreign(frame.f_code.co_filename):
+        if is_users(entry.tb_frame):
             scene = entry
         entry = entry.tb_next
     if scene is None:

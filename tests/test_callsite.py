@@ -154,6 +154,7 @@ def explain(act: Any) -> safe_numpy.ConversionError:
 
 
 LIBRARY = "import numpy as np\n\ndef draw(values):\n    return np.asarray(values)\n"
+LIBRARY += "\ndef fail(values):\n    return values.numpy()\n"
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, where: str = "site-packages") -> Any:
@@ -187,6 +188,9 @@ def test_own_packages_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, varia
     assert (error.site.filename, error.site.lineno) == (library.__file__, 4)
     assert error.diagnosis is not None
     assert error.diagnosis.fix == "np.asarray(values.detach().numpy())"
+    with pytest.raises(AttributeError) as caught:
+        library.fail([value])
+    assert "`values` has no numpy(): it is a list of 1 tensor" in str(safe_numpy.why(caught.value))
     monkeypatch.setenv("SAFE_NUMPY_OWN", "min, ,")
     error = explain(lambda: library.draw(value))
     assert error.site is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -114,8 +113,3 @@ def unload(shell: Any) -> None:
     """Be ``%unload_ext safe_numpy``."""
     unwire(shell)
     _install.uninstall()
-
-
-def find_shell() -> Any:
-    """Return the shell that is running, or None."""
-    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
