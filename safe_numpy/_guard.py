@@ -21,6 +21,7 @@ from safe_numpy._facts import Door, Problem, Reading
 from safe_numpy._failure import Asking, Failure, count_copied, name_tree, read_conversion
 from safe_numpy._modes import Mode, get_mode
 from safe_numpy._outcome import STOCK, Outcome
+from safe_numpy._sizes import format_bytes
 from safe_numpy._steps import Plan
 from safe_numpy.frameworks import Framework
 
@@ -201,7 +202,7 @@ def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
         limit = _memory.find_limit(needed)
         if limit is None:
             return plan
-        facts = {"needed": _wording.format_bytes(needed), "limit": _wording.format_bytes(limit)}
+        facts = {"needed": format_bytes(needed), "limit": format_bytes(limit)}
         too_large = Problem(plan.problems[-1].kind, "too_large", facts, refused=True)
         return replace(plan, problems=(*plan.problems, too_large), refused=True)
 

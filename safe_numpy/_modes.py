@@ -1,20 +1,16 @@
-"""The modes, and who spoke last. Imports nothing of ours.
-
-An enclosing ``with mode(...)`` wins; else whichever of ``set_mode()`` and a *changed* ``SAFE_NUMPY`` came later.
-A variable that is unset says nothing: what was said before it holds again.
-"""
+"""The modes, and who spoke last."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import os
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
-from contextvars import ContextVar
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
+
+from safe_numpy import _policy, _settings
+from safe_numpy._settings import Setting
 
 VARIABLE = "SAFE_NUMPY"
 
@@ -38,27 +34,21 @@ _WORDS = {m.value: m for m in Mode}
 _WORDS |= dict.fromkeys(("0", "false", "no"), Mode.OFF)
 _WORDS |= dict.fromkeys(("1", "true", "yes", "on"), Mode.EXPLAIN)
 
+_parse = _settings.make_parser(
+    "mode",
+    _WORDS,
+    f"a Mode or one of {', '.join(m.value for m in Mode)} (0 false no: off; 1 true yes on: explain)",
+)
+MODE: Setting[Mode] = Setting("mode", VARIABLE, _parse, Mode.EXPLAIN, "'explain' is used")
+_PERMISSIVE_ONLY = (_policy.ONLY, _policy.READONLY)
+"""what the other modes have no use for: they convert nothing of themselves"""
 
-class _Scope(NamedTuple):
-    """An enclosing ``with mode(...)``, linked to the one around it."""
-
-    mode: Mode
-    outer: _Scope | None
-
-
-class _Speakers:
-    """What was last said outside any ``with`` block, and by whom."""
-
-    def __init__(self) -> None:
-        self.variable: str | None = None  # the raw text that was last looked at
-        self.by_call: Mode | None = None
-        self.current = Mode.EXPLAIN
-        self.speaker = "default"
-
-
-_scope: ContextVar[_Scope | None] = ContextVar("safe_numpy_mode", default=None)
-_speakers = _Speakers()
 _sleeper: list[Callable[[], None]] = []  # what to do when somebody first asks for more than OFF
+
+
+def get_mode() -> Mode:
+    """Return the mode in force here: in this thread, in this asyncio task, now."""
+    return MODE.get()
 
 
 def on_wake(action: Callable[[], None]) -> None:
@@ -66,36 +56,31 @@ def on_wake(action: Callable[[], None]) -> None:
     _sleeper.append(action)
 
 
-def get_mode() -> Mode:
-    """Return the mode in force here: in this thread, in this asyncio task, now."""
-    scope = _scope.get()
-    if scope is not None:
-        return scope.mode
-    raw = os.environ.get(VARIABLE)
-    if raw != _speakers.variable:
-        _hear_variable(raw)
-    return _speakers.current
+def set_mode(
+    mode: Mode | str,
+    *,
+    dtype: str | None = None,
+    max_bytes: int | str | None = None,
+    only: str | None = None,
+    readonly: bool | None = None,
+) -> None:
+    """Set the mode for the whole process, and how permissive mode converts; what is not given stays as it is.
 
-
-def get_speaker() -> str:
-    """Return who set the mode that is in force here."""
-    get_mode()
-    return "an enclosing mode(...)" if _scope.get() is not None else _speakers.speaker
-
-
-def set_mode(mode: Mode | str) -> None:
-    """Set the mode for the whole process.
+    Args:
+        mode: a `Mode` or its word.
+        dtype: see `mode`; so are the others.
+        max_bytes: bytes.
+        only: which conversions are made.
+        readonly: whether arrays that share memory can be written to.
 
     Raises:
-        ValueError: `mode` is no mode; nothing has changed then.
+        ValueError: something is not what was expected; nothing has changed then.
     """
-    wanted = parse(mode)
-    raw = os.environ.get(VARIABLE)
-    if raw != _speakers.variable:
-        _hear_variable(raw)  # it spoke before us
-    _speakers.by_call = _speakers.current = wanted
-    _speakers.speaker = "set_mode()"
-    _wake(wanted)
+    values = _parse_all(mode, {"dtype": dtype, "max_bytes": max_bytes, "only": only, "readonly": readonly})
+    for setting in (MODE, *_policy.SETTINGS):
+        if setting.name in values:
+            setting.set(values[setting.name], "set_mode()")
+    _wake(values["mode"])
 
 
 class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
@@ -108,27 +93,47 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
 
     One instance may be entered again, nested and from several threads: it holds no state of its own.
 
+    Args:
+        mode: a `Mode` or its word.
+        dtype: what a tensor of low precision (bfloat16, float8, complex32) becomes: ``"float32"``; ``"ml_dtypes"``, the
+            exact dtype, of that package; or ``"raise"``, an error in permissive mode too. Fixes go by it in every mode.
+            Variable: ``SAFE_NUMPY_DTYPE``.
+        max_bytes: bytes that an array may take, as a number or as ``"8GiB"``; ``"available"`` asks the machine.
+            Variable: ``SAFE_NUMPY_MAX_BYTES``.
+        only: ``"explicit"`` converts where ``numpy()`` was called, and explains ``np.asarray`` and its like; ``"all"``.
+            Variable: ``SAFE_NUMPY_ONLY``.
+        readonly: an array that permissive mode makes, and that shares its memory with a tensor, cannot be written to.
+            Variable: ``SAFE_NUMPY_READONLY``.
+
     Raises:
-        ValueError: `mode` is no mode.
+        ValueError: something is not what was expected, or has no meaning in this mode.
         TypeError: it decorates a generator, whose body runs in pieces; write ``with mode(...)`` inside it.
     """
 
-    def __init__(self, mode: Mode | str) -> None:
-        self._mode = parse(mode)
+    def __init__(
+        self,
+        mode: Mode | str,
+        *,
+        dtype: str | None = None,
+        max_bytes: int | str | None = None,
+        only: str | None = None,
+        readonly: bool | None = None,
+    ) -> None:
+        self._values = _parse_all(mode, {"dtype": dtype, "max_bytes": max_bytes, "only": only, "readonly": readonly})
 
     def __enter__(self) -> None:
-        _wake(self._mode)
-        _scope.set(_Scope(self._mode, _scope.get()))
+        _wake(self._values["mode"])
+        _settings.enter_block(self._values)
 
     def __exit__(self, *exc_info: object) -> None:
-        scope = _scope.get()
-        _scope.set(scope and scope.outer)
+        _settings.leave_block()
 
     def __call__(self, func: _Function) -> _Function:
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+            word = self._values["mode"].value
             raise TypeError(
-                f"mode({self._mode.value!r}) cannot decorate the generator {func.__qualname__}: its body runs in "
-                f"pieces, between its caller's own code; write `with mode({self._mode.value!r}):` inside it"
+                f"mode({word!r}) cannot decorate the generator {func.__qualname__}: its body runs in "
+                f"pieces, between its caller's own code; write `with mode({word!r}):` inside it"
             )
         if inspect.iscoroutinefunction(func):
             return self._decorate_coroutine(func)  # type: ignore[return-value]
@@ -143,49 +148,29 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
         return run
 
 
-def _wake(wanted: Mode) -> None:
-    if _sleeper and wanted is not Mode.OFF:
-        _sleeper.pop()()
-
-
-def _hear_variable(raw: str | None) -> None:
-    """Take in a changed variable: it is the last speaker now, or none if it is unset, empty or nonsense."""
-    _speakers.variable = raw
-    word = _clean(raw or "")
-    if word == "":
-        _speakers.current = _speakers.by_call or Mode.EXPLAIN
-        _speakers.speaker = "default" if _speakers.by_call is None else "set_mode()"
-    elif word in _WORDS:
-        _speakers.current = _WORDS[word]
-        _speakers.speaker = f"{VARIABLE}={raw}"
-    else:
-        _speakers.current = Mode.EXPLAIN
-        _speakers.speaker = f"default, since {VARIABLE}={raw!r} is no mode"
-        warnings.warn(
-            f"{VARIABLE}={raw!r} is no mode; 'explain' is used. Valid: {_valid_words()}",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
 def parse(mode: object) -> Mode:
     """Return the mode that a word stands for.
 
     Raises:
         ValueError: it stands for none.
     """
-    if isinstance(mode, Mode):
-        return mode
-    found = _WORDS.get(_clean(mode)) if isinstance(mode, str) else None
-    if found is None:
-        raise ValueError(f"{mode!r} is no mode; expected a Mode or one of {_valid_words()}")
-    return found
+    return _parse(mode)
 
 
-def _clean(word: str) -> str:
-    # `%env SAFE_NUMPY="1"` stores the quotes.
-    return word.strip().strip("\"'").strip().lower()
+def _parse_all(mode: object, given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the values by their keywords; those that are None are not given."""
+    values: dict[str, Any] = {"mode": parse(mode)}
+    for setting in _policy.SETTINGS:
+        if given[setting.name] is None:
+            continue
+        if setting in _PERMISSIVE_ONLY and values["mode"] is not Mode.PERMISSIVE:
+            raise ValueError(
+                f"{setting.name}= says how permissive mode converts; {values['mode'].value!r} mode converts nothing"
+            )
+        values[setting.name] = setting.parse(given[setting.name])
+    return values
 
 
-def _valid_words() -> str:
-    return ", ".join(m.value for m in Mode) + " (0 false no: off; 1 true yes on: explain)"
+def _wake(wanted: Mode) -> None:
+    if _sleeper and wanted is not Mode.OFF:
+        _sleeper.pop()()

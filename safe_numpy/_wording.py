@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from safe_numpy._facts import NO_FACTS, Facts, Subject
 from safe_numpy._layout import Message, Row, to_ansi, to_html, to_html_table, to_text
 from safe_numpy._place import find_rank, name_place
+from safe_numpy._sizes import format_bytes
 
 if TYPE_CHECKING:
     from safe_numpy._callsite import Site
@@ -495,17 +496,3 @@ def _describe_site(site: Site) -> str:
     """Return ``file.py:57  the source of that line``."""
     source = site.source or linecache.getline(site.filename, site.lineno).strip()
     return f"{name_place(site.filename, site.lineno)}  {source}".rstrip()
-
-
-def format_bytes(n: int) -> str:
-    """Return ``1.2 KiB`` for 1280."""
-    size = float(n)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{n} B" if unit == "B" else f"{_one_decimal(size)} {unit}"
-        size /= 1024
-    return f"{_one_decimal(size)} TiB"
-
-
-def _one_decimal(size: float) -> str:
-    return f"{int(size * 10) / 10:g}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import safe_numpy
-from safe_numpy import _ledger, _modes
+from safe_numpy import _ledger, _modes, _policy, _settings
 
 WANTED = os.environ.get("SAFE_NUMPY_TEST_FRAMEWORKS", "torch,tensorflow").split(",")
 
@@ -22,15 +22,15 @@ collect_ignore = [] if "tensorflow" in WANTED else ["test_tensorflow.py", "test_
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave no trace from one test in the next."""
-    for variable in ("SAFE_NUMPY", "SAFE_NUMPY_MAX_BYTES"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(_modes, "_speakers", _modes._Speakers())
+    for setting in (_modes.MODE, *_policy.SETTINGS):
+        monkeypatch.delenv(setting.variable, raising=False)
+        setting.reset()
     _ledger.LEDGER.clear()
     safe_numpy.uninstall()
     safe_numpy.install()
     yield
     safe_numpy.install()
-    assert _modes._scope.get() is None
+    assert not _settings.is_in_block()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

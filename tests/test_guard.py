@@ -273,7 +273,7 @@ def test_a_bad_word_in_the_variable_never_hides_the_error(monkeypatch: pytest.Mo
     with pytest.raises(RuntimeError) as caught:  # warnings are errors in these tests
         grads().numpy()
     assert str(caught.value).startswith("Can't call numpy()")
-    assert caught.value.__notes__[0].startswith("safe_numpy could not explain this (UserWarning: SAFE_NUMPY='permi")
+    assert caught.value.__notes__[0].startswith("safe_numpy could not explain this (UserWarning: SAFE_NUMPY: 'permi")
 
 
 def test_an_error_with_no_known_cause_is_left_alone() -> None:
@@ -364,7 +364,7 @@ def test_what_shares_memory_is_never_too_large(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_bad_limit_warns_and_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFE_NUMPY_MAX_BYTES", "a lot")
-    with pytest.warns(UserWarning, match="SAFE_NUMPY_MAX_BYTES='a lot' is no size"):
+    with pytest.warns(UserWarning, match="SAFE_NUMPY_MAX_BYTES: 'a lot' is no size"):
         assert safe_numpy.to_numpy(grads().bfloat16()).shape == (2, 2)
 
 

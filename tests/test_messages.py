@@ -16,7 +16,7 @@ import zoo
 from processes import launch
 
 import safe_numpy
-from safe_numpy import _errors, _wording
+from safe_numpy import _errors, _sizes, _wording
 from safe_numpy._callsite import Site
 from safe_numpy._facts import Kind
 from safe_numpy.frameworks import _torch_steps
@@ -162,8 +162,8 @@ def test_shape_of_a_message(file: Path) -> None:
 
 def test_one_byte_and_many() -> None:
     sizes = {0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1 KiB", 1280: "1.2 KiB", 5 << 30: "5 GiB", 4 << 40: "4 TiB"}
-    assert {n: _wording.format_bytes(n) for n in sizes} == sizes
-    assert _wording.format_bytes(5000 << 40) == "5000 TiB"
+    assert {n: _sizes.format_bytes(n) for n in sizes} == sizes
+    assert _sizes.format_bytes(5000 << 40) == "5000 TiB"
 
 
 def test_a_name_is_used_where_it_is_known() -> None:

@@ -40,7 +40,7 @@ def examine() -> dict[str, Any]:
         "devices": devices,
         "doors": _install.list_doors(),
         "mode": _modes.get_mode().value,
-        "set_by": _modes.get_speaker(),
+        "set_by": _modes.MODE.get_speaker(),
         "autoload": autoload.find_file().exists(),
         "broken": broken,
     }

@@ -13,8 +13,8 @@ def describe_status() -> str:
     guarded = [name for name in FRAMEWORKS if name in sys.modules]
     waiting = [name for name in FRAMEWORKS if name not in sys.modules]
     if not _install.is_installed():
-        return f"mode {_modes.get_mode().value}, set by {_modes.get_speaker()}; no guard is installed"
-    lines = [f"mode {_modes.get_mode().value}, set by {_modes.get_speaker()}"]
+        return f"mode {_modes.get_mode().value}, set by {_modes.MODE.get_speaker()}; no guard is installed"
+    lines = [f"mode {_modes.get_mode().value}, set by {_modes.MODE.get_speaker()}"]
     lines += [f"guarded: {', '.join(guarded)}"] if guarded else []
     lines += [f"guarded once imported: {', '.join(waiting)}"] if waiting else []
     return "\n".join(lines)

@@ -1,0 +1,154 @@
+"""A thing that can be set three ways, declared once: by a variable, by a call, and for a block.
+
+An enclosing block wins; else whichever of the call and a *changed* variable came later. A variable that is unset says
+nothing: what was said before it holds again. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+_Value = TypeVar("_Value")
+
+
+class Setting(Generic[_Value]):
+    """One setting of the process.
+
+    Args:
+        name: the keyword that sets it.
+        variable: the environment variable.
+        parse: makes a value of what a caller gives, or of the variable's text; raises ValueError, naming what was
+            expected.
+        default: what holds while nobody has spoken.
+        fallback: what a variable that is nonsense is replaced by, in words.
+    """
+
+    def __init__(
+        self, name: str, variable: str, parse: Callable[[object], _Value], default: _Value, fallback: str
+    ) -> None:
+        self.name = name
+        self.variable = variable
+        self.parse = parse
+        self.default = default
+        self._fallback = fallback
+        self._key = _encode(variable)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was said."""
+        self._raw: object = None  # what was last found in the environment
+        self._by_call: tuple[_Value, str] | None = None  # with the function that was called
+        self._current = self.default
+        self._speaker = "default"
+
+    def get(self) -> _Value:
+        """Return the value in force here: in this thread, in this asyncio task, now."""
+        block = _block.get()
+        if block is not None and self.name in block.values:
+            return cast(_Value, block.values[self.name])
+        return self.get_outside()
+
+    def get_outside(self) -> _Value:
+        """Return the value in force outside of any block."""
+        raw = _read(self._key, self.variable)
+        if raw != self._raw:
+            self._hear(raw)
+        return self._current
+
+    def get_speaker(self) -> str:
+        """Return who set the value that is in force here."""
+        block = _block.get()
+        if block is not None and self.name in block.values:
+            return "an enclosing mode(...)"
+        self.get_outside()
+        return self._speaker
+
+    def set(self, value: _Value, speaker: str) -> None:
+        """Set it for the process; `value` is parsed."""
+        self.get_outside()  # a variable that has changed spoke before us
+        self._by_call = value, speaker
+        self._current, self._speaker = value, speaker
+
+    def _hear(self, raw: object) -> None:
+        """Take in a changed variable: it is the last speaker now, or none if it is unset, empty or nonsense."""
+        self._raw = raw
+        text = os.environ.get(self.variable, "")
+        if clean(text) == "":
+            self._current, self._speaker = self._by_call or (self.default, "default")
+            return
+        try:
+            self._current, self._speaker = self.parse(text), f"{self.variable}={text}"
+        except ValueError as error:
+            self._current = self.default
+            self._speaker = f"default, since {self.variable}={text!r} cannot be read"
+            warnings.warn(f"{self.variable}: {error}; {self._fallback}", UserWarning, stacklevel=4)
+
+
+class _Block(NamedTuple):
+    """An enclosing block, linked to the one around it."""
+
+    values: Mapping[str, Any]
+    """what holds in it: what it says, and what the blocks around it say of the rest"""
+    outer: _Block | None
+
+
+_block: ContextVar[_Block | None] = ContextVar("safe_numpy_block", default=None)
+
+
+def enter_block(values: Mapping[str, Any]) -> None:
+    """Have these values hold until `leave_block`, in this thread and asyncio task alone."""
+    outer = _block.get()
+    _block.set(_Block({**outer.values, **values} if outer is not None else values, outer))
+
+
+def leave_block() -> None:
+    """Restore what held before."""
+    block = _block.get()
+    _block.set(block and block.outer)
+
+
+def is_in_block() -> bool:
+    """Tell whether a block encloses the caller."""
+    return _block.get() is not None
+
+
+def clean(word: str) -> str:
+    """Return a word without quotes, which `%env SAFE_NUMPY="1"` stores, in small letters."""
+    return word.strip().strip("\"'").strip().lower()
+
+
+def make_parser(noun: str, words: Mapping[str, _Value], shown: str) -> Callable[[object], _Value]:
+    """Return a parser that knows some words, and values of the right kind themselves."""
+
+    def parse(value: object) -> _Value:
+        for known in words.values():
+            if value is known:
+                return known
+        key = clean(value) if isinstance(value, str) else None
+        if key is None or key not in words:
+            raise ValueError(f"{value!r} is no {noun}; expected {shown}")
+        return words[key]
+
+    return parse
+
+
+# os.environ encodes the name and decodes the value at each call, 0.5 µs; below it lies a plain dict, in CPython.
+
+
+def _encode(name: str) -> Any:
+    try:
+        return os.environ.encodekey(name)
+    except AttributeError:
+        return name
+
+
+def _read(key: Any, name: str) -> object:
+    """Return what is the same for as long as a variable is."""
+    try:
+        return os.environ._data.get(key)  # type: ignore[attr-defined]
+    except AttributeError:
+        return os.environ.get(name)
