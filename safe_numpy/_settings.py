@@ -85,7 +85,7 @@ class Setting(Generic[_Value]):
         except ValueError as error:
             self._current = self.default
             self._speaker = f"default, since {self.variable}={text!r} cannot be read"
-            warnings.warn(f"{self.variable}: {error}; {self._fallback}", UserWarning, stacklevel=4)
+            warnings.warn(f"{self.variable}: {error}; {self._fallback}", UserWarning, stacklevel=5)
 
 
 class _Block(NamedTuple):

@@ -64,7 +64,7 @@ def test_the_variable_works_in_every_direction(monkeypatch: pytest.MonkeyPatch) 
     assert "`t` cannot become" not in results[1]["traceback"] + results[5]["traceback"]
     assert "`t` cannot become" in results[7]["traceback"]
     assert "`t`, Tensor float32[2] on cpu, became a NumPy array" in results[3]["traceback"]
-    assert "SAFE_NUMPY='nonsense' is no mode" in results[10]["traceback"] + results[11]["traceback"]
+    assert "SAFE_NUMPY: 'nonsense' is no mode" in results[10]["traceback"] + results[11]["traceback"]
 
 
 def test_magics(monkeypatch: pytest.MonkeyPatch) -> None:
