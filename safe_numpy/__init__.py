@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         TransformError,
         ZeroError,
     )
-    from safe_numpy._ledger import report
+    from safe_numpy._report import report
     from safe_numpy._tree import diagnose, to_numpy
     from safe_numpy._why import why
 
@@ -75,7 +75,7 @@ __all__ = [
     "why",
 ]
 
-_HOMES = {"Diagnosis": "_diagnosis", "report": "_ledger", "diagnose": "_tree", "to_numpy": "_tree", "why": "_why"}
+_HOMES = {"Diagnosis": "_diagnosis", "report": "_report", "diagnose": "_tree", "to_numpy": "_tree", "why": "_why"}
 
 
 def load_ipython_extension(shell: Any) -> None:

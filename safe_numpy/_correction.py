@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from safe_numpy._facts import Edit
 from safe_numpy._source import Excerpt, RunningCode
 
 _MOST_COLUMNS = 86
@@ -23,6 +24,8 @@ class Correction:
     """the largest expression around them that the line evaluates at once"""
     shown: str
     """what to paste: the statement, or as much of it as stands by itself and is not too long"""
+    edits: tuple[Edit, ...]
+    """what to change in the file"""
 
 
 def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Correction | None:
@@ -51,7 +54,16 @@ def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Corre
         if statement and _compiles(statement, "exec"):
             shown.append(statement)
     fitting = [text for text in shown if _fits(text)]
-    return Correction(expressions[-1], fitting[-1] if fitting else shown[0])
+    located = tuple(_locate(running.excerpt.text, *edit) for edit in edits)
+    return Correction(expressions[-1], fitting[-1] if fitting else shown[0], located)
+
+
+def _locate(text: str, start: int, end: int, new: str) -> Edit:
+    return Edit(_find_position(text, start), _find_position(text, end), text[start:end], new)
+
+
+def _find_position(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - (text.rfind("\n", 0, offset) + 1)
 
 
 def _find_around(running: RunningCode, ranges: list[tuple[int, int]]) -> tuple[list[ast.expr], set[ast.expr]]:

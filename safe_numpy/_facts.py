@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -42,6 +43,11 @@ class Door(StrEnum):
     """``x.__array__()``, as ``np.asarray(x)`` and most libraries call it"""
     DLPACK = "dlpack"
     """``x.__dlpack__()``, as ``np.from_dlpack(x)`` calls it"""
+
+    @property
+    def is_explicit(self) -> bool:
+        """The tensor was asked by its name: ``numpy()`` stands in the code."""
+        return self in (Door.NUMPY, Door.FORCE)
 
 
 Facts = Mapping[str, str]
@@ -92,6 +98,16 @@ class Remark:
     facts: Facts = field(default_factory=dict, hash=False)
 
 
+class Edit(NamedTuple):
+    """A piece of a source file, and what to write there."""
+
+    start: tuple[int, int]
+    """line, from 1, and column in characters, from 0"""
+    end: tuple[int, int]
+    old: str
+    new: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the source says of a tensor; only text."""
@@ -108,6 +124,8 @@ class Reading:
     """the user's line with the tensor converted, or as much of it as can be pasted"""
     source: str = ""
     """the line as it is"""
+    edits: tuple[Edit, ...] = ()
+    """what to change in the file for the line to be `shown`"""
 
 
 NOTHING_READ = Reading()

@@ -69,9 +69,12 @@ class Failure(NamedTuple):
     position: Position
     site: Site
     array_nbytes: int
+    remarks: tuple[Remark, ...]
 
     @classmethod
-    def capture(cls, framework: Framework, x: Any, plan: Plan, door: Door, asking: Asking) -> Failure:
+    def capture(
+        cls, framework: Framework, x: Any, plan: Plan, door: Door, asking: Asking, remarks: tuple[Remark, ...] = ()
+    ) -> Failure:
         """Keep what will be asked for; call it inside ``framework.undisturbed()``."""
         dies = sys.getrefcount(x) <= _HELD_BY_US
         return cls(
@@ -85,6 +88,7 @@ class Failure(NamedTuple):
             asking.get_position(),
             asking.get_site(),
             count_copied(framework, x, plan),
+            remarks,
         )
 
     def diagnose(self, traceback: TracebackType | None) -> Diagnosis:
@@ -107,7 +111,7 @@ class Failure(NamedTuple):
             reading=reading,
             site=self.site,
             array_nbytes=self.array_nbytes,
-            remarks=tuple(remarks),
+            remarks=(*self.remarks, *remarks),
         )
 
     def _read(self, x: Any, frame: FrameType, called: FrameType | None) -> Reading:
@@ -135,6 +139,16 @@ def read_conversion(x: Any, plan: Plan, asking: Asking, site: Site) -> Reading:
         return _read_site(x, None, plan, asking.get_position(), site, asking.frame, asking.called)
     except Exception:
         return NOTHING_READ
+
+
+def digest_source(frame: FrameType) -> str:
+    """Return the digest of the file that the code of `frame` was read from; nothing if that fails."""
+    try:
+        from safe_numpy import _source
+
+        return _source.digest_file(frame)
+    except Exception:
+        return ""
 
 
 def name_tree(frame: FrameType) -> str:

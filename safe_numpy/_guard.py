@@ -10,17 +10,21 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from safe_numpy import _ledger, _memory, _wording
+from safe_numpy import _memory, _wording
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import ConversionError, ConversionWarning, HazardWarning, make_error
-from safe_numpy._facts import Door, Problem, Reading
-from safe_numpy._failure import Asking, Failure, count_copied, name_tree, read_conversion
-from safe_numpy._modes import Mode, get_mode
+from safe_numpy._facts import Door, Kind, Problem, Reading, Remark
+from safe_numpy._failure import Asking, Failure, count_copied, digest_source, name_tree, read_conversion
+from safe_numpy._ledger import LEDGER, Found, Place
+from safe_numpy._modes import MODE, Mode
 from safe_numpy._outcome import STOCK, Outcome
+from safe_numpy._place import get_rank
+from safe_numpy._policy import DTYPE, ONLY, READONLY
 from safe_numpy._sizes import format_bytes
 from safe_numpy._steps import Plan
 from safe_numpy.frameworks import Framework
@@ -51,7 +55,7 @@ class Guard:
             return STOCK
         _inside.busy = True
         try:
-            mode = get_mode()
+            mode = MODE.get()
             if mode is Mode.OFF:
                 return STOCK
             caller = _find_caller(sys._getframe(1))
@@ -60,7 +64,7 @@ class Guard:
             plan = examine(self.framework, x, door)
             if not plan.problems:
                 return STOCK
-            if mode is not Mode.PERMISSIVE or plan.refused:
+            if mode is not Mode.PERMISSIVE or plan.refused or _is_unwanted(door):
                 return Outcome(error=self._explain(error, x, door, caller, plan))
             try:
                 return Outcome(self._convert(x, door, caller, plan))
@@ -82,7 +86,7 @@ class Guard:
             return
         _inside.busy = True
         try:
-            if get_mode() is Mode.OFF:
+            if MODE.get() is Mode.OFF:
                 return
             frame = find_user_frame(_find_caller(sys._getframe(1)))
             key = (id(frame.f_code), frame.f_lineno)
@@ -99,12 +103,14 @@ class Guard:
         finally:
             _inside.busy = False
 
-    def permits(self, x: Any) -> bool:
-        """Tell whether a conversion of `x` would be made, here and now; never raises."""
+    def permits(self, x: Any, door: Door) -> bool:
+        """Tell whether a conversion of `x` at `door` would be made, here and now; never raises."""
         if _inside.busy or not self.active:
             return False
         try:
-            return get_mode() is Mode.PERMISSIVE and not examine(self.framework, x).refused
+            if MODE.get() is not Mode.PERMISSIVE or _is_unwanted(door):
+                return False
+            return not examine(self.framework, x, door).refused
         except Exception:
             return False
 
@@ -123,16 +129,18 @@ class Guard:
         finally:
             _inside.busy = was_busy
 
-    def convert_ahead(self, x: Any, plan: Plan) -> Any:
-        """Convert `x` by a plan that is known to fit, without asking the stock code first.
+    def convert_ahead(self, x: Any, plan: Plan, caller: FrameType) -> Any:
+        """Convert `x` for `caller` by a plan that is known to fit, without asking the stock code first.
 
         Returns NotImplemented where that is not this guard's business now.
         """
-        if _inside.busy or not self.active or get_mode() is not Mode.PERMISSIVE:
+        if _inside.busy or not self.active or MODE.get() is not Mode.PERMISSIVE:
             return NotImplemented
         _inside.busy = True
         try:
-            return self._convert(x, Door.NUMPY, _find_caller(sys._getframe(1)), plan)
+            if caller.f_code is not self.framework.array_code:
+                return self._convert(x, Door.NUMPY, caller, plan)
+            return NotImplemented if _is_unwanted(Door.ARRAY) else self._convert(x, Door.ARRAY, caller, plan)
         except ConversionWarning:
             raise
         except Exception:
@@ -148,24 +156,76 @@ class Guard:
                 # A capsule may stay on its device; the array that the reader is after may not.
                 whole = framework.plan(x, Door.NUMPY)
                 plan = replace(whole, problems=plan.problems, refused=plan.refused)
-            failure = Failure.capture(framework, x, plan, door, asking)
+            failure = Failure.capture(framework, x, plan, door, asking, _find_remarks(plan, door))
         return explain_error(error, plan, failure.order, failure.diagnose, failure.site)
 
     def _convert(self, x: Any, door: Door, caller: FrameType, plan: Plan) -> Any:
         """Return the array that `plan` makes of `x`; book it, and warn where `caller` is a new call site."""
         framework = self.framework
-        run = plan.run_tensor if door is Door.DLPACK else plan.run
-        result = run(x, framework.names)
-        frame = find_user_frame(caller)
-        entry = _ledger.LEDGER.book(frame, plan, framework.result_nbytes(x, plan))
-        if not entry.warned:
-            asking = Asking.find(caller, framework.array_code)
-            with framework.undisturbed():
-                reading = read_conversion(x, plan, asking, entry.site)
-                diagnosis = make_diagnosis(plan, framework.describe(x)(), reading=reading)
-            entry.fix = diagnosis.shown or entry.fix
-            _warn(_wording.warn_converted(diagnosis), entry, frame)
+        begun = perf_counter() if plan.waits else 0.0
+        result = plan.run_tensor(x, framework.names) if door is Door.DLPACK else plan.run(x, framework.names)
+        seconds = perf_counter() - begun if plan.waits else 0.0
+        if not plan.copies and READONLY.get():
+            result = framework.protect(result)
+        place = LEDGER.places.get((id(caller.f_code), caller.f_lasti))  # most callers are the user's own
+        if place is None:
+            frame = find_user_frame(caller)
+            place = LEDGER.places.get((id(frame.f_code), frame.f_lasti))
+        if place is None or not place.entry.warned or not (plan.array in place.met or place.is_settled):
+            place = self._meet(x, caller, plan, place)
+        nbytes = framework.result_nbytes(x, plan)
+        LEDGER.add(
+            place.entry,
+            door is Door.NUMPY or door is Door.FORCE,
+            nbytes,
+            nbytes if plan.copies else 0,
+            plan.device,
+            framework.count_bytes(x) if plan.device else 0,
+            seconds,
+        )
         return result
+
+    def _meet(self, x: Any, caller: FrameType, plan: Plan, place: Place | None) -> Place:
+        """Note a place, or a conversion that is new there; warn if its line is new. Return the place."""
+        framework = self.framework
+        asking = Asking.find(caller, framework.array_code)
+        site = asking.get_site()
+        if place is None:
+            place = LEDGER.make_place(asking.frame, site)
+        entry = place.entry
+        if entry.warned and (plan.array in place.met or place.is_settled):
+            return place
+        with framework.undisturbed():
+            reading = read_conversion(x, plan, asking, site)
+            diagnosis = make_diagnosis(plan, framework.describe(x)(), reading=reading)
+        if not entry.warned:
+            if not get_rank():  # one of several processes speaks for all; each counts
+                _warn_at(site, asking.frame, ConversionWarning(_wording.warn_converted(diagnosis)))
+            entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
+        kinds = tuple(p.kind.value for p in plan.problems)
+        digest = digest_source(asking.frame) if reading.edits else ""
+        shown = diagnosis.shown or ""
+        LEDGER.note(place, plan.array, Found(kinds, reading.name or "", site.library, shown, reading.edits, digest))
+        return place
+
+
+def _is_unwanted(door: Door) -> bool:
+    """Tell whether permissive mode is to leave a conversion alone, since nobody has written it out."""
+    return not door.is_explicit and ONLY.get() == "explicit"
+
+
+def _find_remarks(plan: Plan, door: Door) -> tuple[Remark, ...]:
+    """Return what is to be said where permissive mode was told not to convert."""
+    if MODE.get() is not Mode.PERMISSIVE:
+        return ()
+    if _is_unwanted(door):
+        return (Remark("implicit"),)
+    return (Remark("undecided"),) if _is_undecided(plan) else ()
+
+
+def _is_undecided(plan: Plan) -> bool:
+    """Tell whether the conversion would change the dtype, and the user is to say to which."""
+    return DTYPE.get() == "raise" and plan.array is not None and any(p.kind is Kind.DTYPE for p in plan.problems)
 
 
 def _find_caller(guarded: FrameType) -> FrameType:
@@ -174,11 +234,6 @@ def _find_caller(guarded: FrameType) -> FrameType:
     while frame.f_code.co_filename == own_file and frame.f_back is not None:
         frame = frame.f_back
     return frame
-
-
-def _warn(text: str, entry: _ledger.Entry, frame: FrameType) -> None:
-    _warn_at(entry.site, frame, ConversionWarning(text))
-    entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
 
 
 def _warn_at(site: Site, frame: FrameType, warning: Warning) -> None:
@@ -196,6 +251,8 @@ def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
     """Return what stops `x` at `door` and what cures it; refused if the array would not fit into memory."""
     with framework.undisturbed():
         plan = framework.plan(x, door)
+        if _is_undecided(plan):
+            plan = replace(plan, refused=True)
         if plan.refused or not (plan.copies and plan.problems):
             return plan
         needed = framework.result_nbytes(x, plan)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from safe_numpy._modes import Mode, get_mode, on_wake
 from safe_numpy._patching import PatchStack, when_imported
 from safe_numpy._registry import FRAMEWORKS
-from safe_numpy.interfaces import hooks
+from safe_numpy.interfaces import at_exit, hooks
 
 if TYPE_CHECKING:
     from safe_numpy._guard import Guard
@@ -93,11 +93,13 @@ def _guard_if_loaded(module: str) -> None:
     # here: a program that never imports a framework need not wait for the machinery behind the guard
     from safe_numpy import frameworks
     from safe_numpy._guard import Guard
+    from safe_numpy._ledger import LEDGER
 
     framework = frameworks.load(module)
     guard = Guard(framework)
     _state.patches.apply(framework.targets(guard))
     _state.guards[module] = guard
+    at_exit.watch(LEDGER)
 
 
 def install_unless_off() -> None:
@@ -107,6 +109,7 @@ def install_unless_off() -> None:
         on_wake(_wake)
     else:
         install()
+    at_exit.arm()
     _wire_notebook()
 
 

@@ -64,16 +64,6 @@ def to_html(message: Message) -> str:
     return f'<pre class="safe-numpy" style="font-family: monospace">{_join(message, tag)}</pre>'
 
 
-def to_html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table, escaped, in the colours of the page."""
-    style = ' style="text-align: left"'
-    lines = [
-        "<tr>" + "".join(f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
-        for tag, row in (("th", head), *(("td", row) for row in rows))
-    ]
-    return f'<table class="safe-numpy">{"".join(lines)}</table>'
-
-
 def _join(message: Message, paint: Callable[[str, str], str]) -> str:
     return "\n".join("".join(paint(style, text) for style, text in line) for line in _lay_out(message))
 

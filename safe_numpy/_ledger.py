@@ -1,100 +1,241 @@
-"""What permissive mode converted, per call site. Holds no tensor, no array and no frame."""
+"""What permissive mode converted, per call site. Holds no tensor, no array and no frame.
+
+Writers take turns; readers wait for nobody: what is counted of a site is one tuple, replaced as a whole.
+"""
 
 from __future__ import annotations
 
+import math
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import time
 from types import CodeType, FrameType
-from typing import Any
+from typing import NamedTuple, TypeVar
 
-from safe_numpy import _wording
-from safe_numpy._callsite import Site, locate
-from safe_numpy._steps import Plan
+from safe_numpy._callsite import Site
+from safe_numpy._facts import Edit
 
-_MOST_SITES = 10_000
+MOST_SITES = 10_000
+_MOST_CONVERSIONS = 16
+"""at one place"""
+
+_Item = TypeVar("_Item")
+
+OTHER = Site("other", 0, "")
+"""all the sites beyond those"""
 
 
-@dataclass(slots=True)
+class Figures(NamedTuple):
+    """What is counted."""
+
+    times: int = 0
+    explicit: int = 0
+    """how many of them were asked for by ``numpy()``"""
+    nbytes: int = 0
+    """bytes of the arrays"""
+    allocated: int = 0
+    """bytes of those arrays that are copies"""
+    moved: tuple[tuple[str, int], ...] = ()
+    """bytes that left a device, by device"""
+    seconds: float = 0.0
+    """time that the program waited for the conversions"""
+    first: float = 0.0
+    """seconds since the epoch"""
+    last: float = 0.0
+
+    def merge(self, other: Figures) -> Figures:
+        """Return the figures of both."""
+        if not self.times or not other.times:
+            return self if self.times else other
+        moved = dict(self.moved)
+        for device, nbytes in other.moved:
+            moved[device] = moved.get(device, 0) + nbytes
+        return Figures(
+            self.times + other.times,
+            self.explicit + other.explicit,
+            self.nbytes + other.nbytes,
+            self.allocated + other.allocated,
+            tuple(moved.items()),
+            self.seconds + other.seconds,
+            min(self.first, other.first),
+            max(self.last, other.last),
+        )
+
+
+NO_FIGURES = Figures()
+
+
+@dataclass(slots=True, eq=False)
 class Entry:
-    """The conversions at one call site."""
+    """The conversions at one line of code."""
 
     site: Site
-    kinds: tuple[str, ...]
-    """kinds of problems, as the first conversion met them"""
-    fix: str
+    counted: tuple[int, int, int, int, tuple[tuple[str, int], ...], float, float, float] = NO_FIGURES
+    """the fields of `figures`; a plain tuple, since one is made for every conversion"""
+    kinds: tuple[str, ...] = ()
+    """kinds of problems that were met"""
+    names: tuple[str, ...] = ()
+    """the user's expressions for the tensors"""
+    libraries: tuple[str, ...] = ()
+    """who asked on the line's behalf"""
+    fix: str = ""
     """the code to write instead"""
-    count: int = 0
-    nbytes: int = 0
-    """bytes of all the arrays together"""
+    worst: int = 0
+    """how many problems `fix` is for"""
+    edits: tuple[Edit, ...] = ()
+    """what to change in the file; several for one place, if tensors there needed different things"""
+    is_editable: bool = True
+    """everything that was converted here has its edit"""
+    file_digest: str = ""
+    """of the text that ran; see `_fingerprint`"""
+    code: CodeType | None = field(default=None, repr=False)
     warned: bool = False
-    code: CodeType | None = field(default=None, repr=False)  # keeps the id in the key from being used again
+
+    @property
+    def figures(self) -> Figures:
+        """What was counted here."""
+        return Figures(*self.counted)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What permissive mode converted so far."""
+class Place:
+    """An instruction that converts, and what it is known to have met; several may stand in one line."""
 
-    entries: tuple[Entry, ...]
+    __slots__ = ("code", "entry", "is_kept", "met")
 
-    def __str__(self) -> str:
-        return _wording.report(self)
+    def __init__(self, entry: Entry, code: CodeType, is_kept: bool) -> None:
+        self.entry = entry
+        self.code = code  # keeps the id in the key from being used again
+        self.is_kept = is_kept
+        """False: the book is full, and nobody will remember what was met here"""
+        self.met: set[str | None] = set()
+        """the conversions"""
 
-    def _repr_html_(self) -> str:
-        return _wording.report_in_html(self)
+    @property
+    def is_settled(self) -> bool:
+        """There is no use in looking at more conversions here."""
+        return not self.is_kept or len(self.met) >= _MOST_CONVERSIONS
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))  # what an IPython prompt shows
+
+class Found(NamedTuple):
+    """What the source says of a conversion."""
+
+    kinds: tuple[str, ...]
+    name: str
+    library: str
+    fix: str
+    edits: tuple[Edit, ...]
+    file_digest: str
 
 
 class Ledger:
     """The book: one entry per line of code that converts, at most `most` of them, then one for all the others."""
 
-    def __init__(self, most: int = _MOST_SITES) -> None:
+    def __init__(self, most: int = MOST_SITES) -> None:
+        self.most = most
         self._entries: dict[object, Entry] = {}
-        # Where in the code a call stands changes when the interpreter specialises it, and its line costs time to find:
-        # so the places that were met are remembered beside the lines.
-        self._places: dict[tuple[int, int], Entry] = {}
-        self._most = most
+        self.places: dict[tuple[int, int], Place] = {}
+        """by id of the code and offset of the instruction; that of the same call changes when it is specialised"""
         self._lock = threading.Lock()
+        self.due = math.inf
+        """when `on_due` is to be called next, in seconds since the epoch"""
+        self.on_due: Callable[[], None] = _do_nothing
+        self.on_place: Callable[[], None] = _do_nothing
+        """called with every new place"""
 
-    def book(self, frame: FrameType, plan: Plan, nbytes: int) -> Entry:
-        """Enter a conversion asked for by `frame`; return the entry of that call site."""
-        place = (id(frame.f_code), frame.f_lasti)
+    def make_place(self, frame: FrameType, site: Site) -> Place:
+        """Return the place where `frame` stands, in the entry of its line; or that of all the other sites."""
+        code = frame.f_code
+        key = (id(code), site.lineno)
         with self._lock:
-            entry = self._places.get(place)
+            entry = self._entries.get(key)
+            if entry is None and len(self._entries) < self.most:
+                entry = self._entries[key] = Entry(site, code=code)
             if entry is None:
-                entry = self._find(frame, plan)
-                if len(self._places) < 4 * self._most:
-                    self._places[place] = entry
-            entry.count += 1
-            entry.nbytes += nbytes
-        return entry
+                entry = self._entries.setdefault(None, Entry(OTHER, warned=True))
+            is_kept = entry.site is not OTHER and len(self.places) < 4 * self.most
+            place = Place(entry, code, is_kept)
+            if is_kept:
+                self.places[id(code), frame.f_lasti] = place
+        self.on_place()
+        return place
 
-    def _find(self, frame: FrameType, plan: Plan) -> Entry:
-        key = (id(frame.f_code), frame.f_lineno)
-        entry = self._entries.get(key)
-        if entry is None and len(self._entries) < self._most:
-            kinds = tuple(p.kind for p in plan.problems)
-            entry = self._entries[key] = Entry(locate(frame), kinds, plan.render("x") or "", code=frame.f_code)
-        if entry is None:
-            other = Entry(Site("other", 0, ""), (), "", warned=True)
-            entry = self._entries.setdefault(None, other)
-        return entry
+    def note(self, place: Place, conversion: str | None, found: Found) -> None:
+        """Enter what was found out about a conversion, beside what was known of its line."""
+        entry = place.entry
+        with self._lock:
+            place.met.add(conversion)
+            entry.kinds = _unite(entry.kinds, found.kinds)
+            entry.names = _unite(entry.names, [found.name] if found.name else [])
+            entry.libraries = _unite(entry.libraries, [found.library] if found.library else [])
+            entry.edits = _unite(entry.edits, found.edits)
+            entry.is_editable &= bool(found.edits)
+            entry.file_digest = entry.file_digest or found.file_digest
+            if len(found.kinds) > entry.worst:
+                entry.fix, entry.worst = found.fix, len(found.kinds)
 
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(sorted(self._entries.copy().values(), key=lambda e: -e.nbytes))
+    def add(
+        self, entry: Entry, is_explicit: bool, nbytes: int, allocated: int, device: str, moved: int, seconds: float
+    ) -> None:
+        """Count one conversion."""
+        now = time()
+        with self._lock:
+            count, explicit, all_nbytes, all_allocated, all_moved, all_seconds, first, _ = entry.counted
+            entry.counted = (
+                count + 1,
+                explicit + is_explicit,
+                all_nbytes + nbytes,
+                all_allocated + allocated,
+                _add_moved(all_moved, device, moved) if device else all_moved,
+                all_seconds + seconds,
+                first or now,
+                now,
+            )
+        if now >= self.due:
+            self.due = math.inf  # one thread does it
+            self.on_due()
+
+    def list_entries(self) -> list[Entry]:
+        """Return what has figures; each is still being written to."""
+        return [entry for entry in self._entries.copy().values() if entry.counted[0]]
+
+    def take_figures(self) -> list[tuple[Entry, Figures]]:
+        """Return what was counted, and begin anew: nothing is counted twice, nothing is lost."""
+        with self._lock:
+            taken = [(entry, entry.figures) for entry in self._entries.values() if entry.counted[0]]
+            for entry, _ in taken:
+                entry.counted = NO_FIGURES
+        return taken
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything, also what was warned about."""
         with self._lock:
             self._entries.clear()
-            self._places.clear()
+            self.places.clear()
+
+    def start_child(self) -> None:
+        """Begin anew in a forked process, whose parent keeps its own book, and may have held the lock."""
+        self._lock = threading.Lock()
+        for entry in self._entries.values():
+            entry.counted = NO_FIGURES
+        self.due = math.inf if self.due == math.inf else 0.0
+
+
+def _do_nothing() -> None:
+    return
+
+
+def _unite(known: tuple[_Item, ...], more: Sequence[_Item]) -> tuple[_Item, ...]:
+    return (*known, *(item for item in dict.fromkeys(more) if item not in known))
+
+
+def _add_moved(moved: Iterable[tuple[str, int]], device: str, nbytes: int) -> tuple[tuple[str, int], ...]:
+    totals = dict(moved)
+    totals[device] = totals.get(device, 0) + nbytes
+    return tuple(totals.items())
 
 
 LEDGER = Ledger()
-
-
-def report() -> Report:
-    """Return what permissive mode converted so far, the costliest call sites first."""
-    return Report(tuple(LEDGER))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LEDGER.start_child)

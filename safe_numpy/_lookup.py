@@ -55,11 +55,12 @@ def read_site(
     if place is None or not text:
         inside = running.excerpt.find_text(running.node) if running.node is not None else ""
         correction = _correct(running, replacements.find_unknown() if plan.array is not None else {})
-        return Reading(None, "", shorten(" ".join(inside.split()), _MOST_INSIDE), *correction, source)
+        inside = shorten(" ".join(inside.split()), _MOST_INSIDE)
+        return Reading(inside=inside, source=source, **correction)
     name = _as_name(text, place.path)
     is_curable = plan.array is not None and not is_translated(position.code)
     correction = _correct(running, replacements.find(x, plan, place) if is_curable else {})
-    return Reading(name, place.path, "", *correction, source)
+    return Reading(name, place.path, source=source, **correction)
 
 
 def name_argument(frame: FrameType, function: str) -> str | None:
@@ -74,9 +75,12 @@ def name_argument(frame: FrameType, function: str) -> str | None:
     return text if called == function and is_path else None
 
 
-def _correct(running: RunningCode, replacements: dict[ast.expr, str]) -> tuple[str | None, str | None]:
+def _correct(running: RunningCode, replacements: dict[ast.expr, str]) -> dict[str, Any]:
+    """Return what a `Reading` is to say of the corrected line."""
     correction = correct(running, replacements) if replacements else None
-    return (correction.expression, correction.shown) if correction is not None else (None, None)
+    if correction is None:
+        return {}
+    return {"fix": correction.expression, "shown": correction.shown, "edits": correction.edits}
 
 
 def _as_name(text: str, path: str) -> str:

@@ -35,7 +35,13 @@ def _relate(filename: str) -> str:
     return filename if filename.startswith("<") or relative.startswith(os.pardir) else relative
 
 
-def find_rank() -> str:
-    """Return ``rank 1 of 4`` in a process that torchrun or its like started; nothing in one that works alone."""
+def get_rank() -> int | None:
+    """Return the rank of this process among those that torchrun or its like started; None if it works alone."""
     rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
-    return f"rank {rank} of {size}" if rank.isdigit() and size.isdigit() and int(size) > 1 else ""
+    return int(rank) if rank.isdigit() and size.isdigit() and int(size) > 1 else None
+
+
+def find_rank() -> str:
+    """Return ``rank 1 of 4``; nothing in a process that works alone."""
+    rank = get_rank()
+    return "" if rank is None else f"rank {rank} of {os.environ['WORLD_SIZE']}"

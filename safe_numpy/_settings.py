@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 _Value = TypeVar("_Value")
 
@@ -35,7 +35,7 @@ class Setting(Generic[_Value]):
         self.parse = parse
         self.default = default
         self._fallback = fallback
-        self._key = _encode(variable)
+        self._read, self._key = _make_reader(variable)
         self.reset()
 
     def reset(self) -> None:
@@ -49,12 +49,13 @@ class Setting(Generic[_Value]):
         """Return the value in force here: in this thread, in this asyncio task, now."""
         block = _block.get()
         if block is not None and self.name in block.values:
-            return cast(_Value, block.values[self.name])
+            found: _Value = block.values[self.name]
+            return found
         return self.get_outside()
 
     def get_outside(self) -> _Value:
         """Return the value in force outside of any block."""
-        raw = _read(self._key, self.variable)
+        raw = self._read(self._key)
         if raw != self._raw:
             self._hear(raw)
         return self._current
@@ -136,19 +137,12 @@ def make_parser(noun: str, words: Mapping[str, _Value], shown: str) -> Callable[
     return parse
 
 
-# os.environ encodes the name and decodes the value at each call, 0.5 µs; below it lies a plain dict, in CPython.
+def _make_reader(name: str) -> tuple[Callable[[Any], object], Any]:
+    """Return a function and its argument that give what is the same for as long as a variable is.
 
-
-def _encode(name: str) -> Any:
+    ``os.environ.get`` encodes the name and decodes the value at each call, 0.5 µs; below it lies a plain dict.
+    """
     try:
-        return os.environ.encodekey(name)
-    except AttributeError:
-        return name
-
-
-def _read(key: Any, name: str) -> object:
-    """Return what is the same for as long as a variable is."""
-    try:
-        return os.environ._data.get(key)  # type: ignore[attr-defined]
-    except AttributeError:
-        return os.environ.get(name)
+        return os.environ._data.get, os.environ.encodekey(name)  # type: ignore[attr-defined]
+    except AttributeError:  # not CPython's
+        return os.environ.get, name

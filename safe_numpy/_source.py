@@ -16,6 +16,8 @@ from types import CodeType, FrameType, TracebackType
 
 import executing
 
+from safe_numpy._fingerprint import digest_lines
+
 _SMALL = 200
 """lines; a smaller file is parsed whole"""
 
@@ -98,6 +100,17 @@ def get_lines(frame: FrameType) -> Sequence[str]:
     filename, module = frame.f_code.co_filename, frame.f_globals
     lines = linecache.getlines(filename, dict(module) if type(module) is not dict else module)
     return lines or _get_command(frame.f_code)
+
+
+def digest_file(frame: FrameType) -> str:
+    """Return the digest of the file that a frame's code comes from, as it was when somebody first asked."""
+    filename = frame.f_code.co_filename
+    if filename not in _digests:
+        _digests[filename] = digest_lines(get_lines(frame))
+    return _digests[filename]
+
+
+_digests: dict[str, str] = {}  # one per file that converts
 
 
 def _get_command(code: CodeType) -> Sequence[str]:

@@ -50,6 +50,8 @@ class Step:
     """nothing follows: `source` is the array already, or the tensor can be asked nothing more"""
     copies: bool = True
     """the result does not share memory with what went in"""
+    waits: bool = False
+    """it takes time, though nothing is copied"""
     itemsize: int | None = None
     """bytes of one element of the result, where that changes"""
     reveal: Callable[[Any], Any] | None = None
@@ -73,6 +75,12 @@ class Plan:
     """permissive mode must not convert"""
     copies: bool
     itemsize: int | None
+    device: str = ""
+    """where the data is copied from; empty: it is in host memory"""
+    cuts: bool = False
+    """autograd records the tensor, and not what becomes of the array"""
+    waits: bool = True
+    """the program waits for it; False: it is a matter of microseconds, whatever the tensor's size"""
 
     def render(self, name: str) -> str | None:
         """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter."""
@@ -82,19 +90,22 @@ class Plan:
         """Return the array, by the code that `render` shows; `names` holds the modules that it mentions."""
         if self.array is None:
             raise ValueError("this plan has no conversion")
-        return _compile(self.array, names)(x)
+        function = _compiled.get(self.array) or _compile(self.array, names)
+        return function(x)
 
     def run_tensor(self, x: Any, names: Mapping[str, Any]) -> Any:
         """Return the tensor to export, by the code in `tensor`."""
         if self.tensor is None:
             raise ValueError("this plan has no tensor")
-        return _compile(self.tensor, names)(x)
+        function = _compiled.get(self.tensor) or _compile(self.tensor, names)
+        return function(x)
 
 
 def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, start: str = "{x}") -> Plan:
     """Walk the steps that concern `x`: every problem at this door, in order, and the expressions that cure them."""
     problems: list[Problem] = []
     source, ended, curable, refused, copies = start, False, True, False, False
+    device, cuts, waits = "", False, False
     itemsize: int | None = None
     for step in find_steps(x):
         if door not in step.needed:
@@ -113,6 +124,9 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
             continue
         copies |= step.copies
         itemsize = step.itemsize or itemsize
+        device = facts["device"] if step.kind is Kind.DEVICE else device
+        cuts |= step.kind is Kind.GRAD
+        waits |= step.copies or step.waits
         if step.parts is not None:
             inner = {
                 name: make_plan(find_steps, tensor, door, expression.format(x=source))
@@ -124,7 +138,9 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
                 refused |= plan.refused
                 curable &= plan.array is not None
             # The first part holds the values; what the others share does not show in the array.
-            copies |= next(iter(inner.values())).copies
+            first = next(iter(inner.values()))
+            copies |= first.copies
+            device, cuts, waits = device or first.device, cuts or first.cuts, waits or first.waits
             source = step.source.format(x=source, **{name: plan.array for name, plan in inner.items()})
         else:
             source = step.source.format(x=source, **facts)
@@ -140,6 +156,9 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
         refused=refused or not curable or (ended and door is Door.DLPACK),
         copies=copies,
         itemsize=itemsize,
+        device=device,
+        cuts=cuts,
+        waits=waits,
     )
 
 
@@ -156,8 +175,7 @@ _compiled: dict[str, Callable[[Any], Any]] = {}  # few: one per combination of c
 
 
 def _compile(expression: str, names: Mapping[str, Any]) -> Callable[[Any], Any]:
-    function = _compiled.get(expression)
-    if function is None:
-        code = compile("lambda x: " + expression.format(x="x"), "<safe_numpy fix>", "eval")
-        function = _compiled[expression] = eval(code, dict(names))
+    code = compile("lambda x: " + expression.format(x="x"), "<safe_numpy fix>", "eval")
+    function: Callable[[Any], Any] = eval(code, dict(names))
+    _compiled[expression] = function
     return function

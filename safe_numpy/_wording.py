@@ -7,18 +7,21 @@ about it; and, where nothing can be done or the stock advice is wrong for this t
 from __future__ import annotations
 
 import linecache
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from safe_numpy import _table
 from safe_numpy._facts import NO_FACTS, Facts, Subject
-from safe_numpy._layout import Message, Row, to_ansi, to_html, to_html_table, to_text
+from safe_numpy._layout import Message, Row, to_ansi, to_html, to_text
 from safe_numpy._place import find_rank, name_place
 from safe_numpy._sizes import format_bytes
+from safe_numpy._table import Line, Table
 
 if TYPE_CHECKING:
     from safe_numpy._callsite import Site
     from safe_numpy._diagnosis import Diagnosis
-    from safe_numpy._ledger import Report
+    from safe_numpy._report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,11 @@ SENTENCES: dict[str, Sentence] = {
     "complex": Sentence(
         "NumPy has no complex32",
         done="widened complex32 to complex64",
+    ),
+    "exact": Sentence(
+        "NumPy has no {dtype}",
+        done="read as ml_dtypes.{dtype}",
+        instead="`import ml_dtypes`, which has this dtype (dtype='ml_dtypes')",
     ),
     "packed": Sentence(
         "NumPy has no {dtype}; its bytes can be read as {as_dtype}",
@@ -231,9 +239,14 @@ REMARKS: dict[str, str] = {
     "forward": "`{function}` is running: what is computed from the array has no gradient, and learning stops here",
     "accumulated": "collect `loss.item()` or `loss.detach()` where a loss is computed: "
     "as they are, they keep every graph in memory",
+    "implicit": "permissive mode converts explicit calls of numpy() alone here (only='explicit'), and this is none",
+    "undecided": "permissive mode leaves the choice of a dtype to you here (dtype='raise')",
     "evaluation": "`{module}` is in evaluation mode: inside `with torch.inference_mode():` autograd records nothing",
 }
 """what else is to be known, and the usual way out"""
+
+_NOT_WANTED = ("implicit", "undecided")
+"""the remarks that say that permissive mode is on, and why it does not convert"""
 
 _LONGEST_WORD = 12
 """a longer name would push every line to the right"""
@@ -303,7 +316,8 @@ def _ways_out(diagnosis: Diagnosis) -> list[Row]:
             rows.append(Row("instead" if diagnosis.fix is None else "note", text))
     rows += [Row("note", fill(REMARKS[r.name], r.facts, diagnosis)) for r in diagnosis.remarks]
     silent = any(SENTENCES[p.cause].silent for p in diagnosis.problems)
-    if diagnosis.problems and diagnosis.convertible and not silent:
+    is_on = any(r.name in _NOT_WANTED for r in diagnosis.remarks)
+    if diagnosis.problems and diagnosis.convertible and not silent and not is_on:
         rows.append(Row("or", "SAFE_NUMPY=permissive converts it for you, with a warning"))
     return rows
 
@@ -454,32 +468,73 @@ def name_type(x: object) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-_REPORT_HEAD = ("times", "bytes", "kinds", "where", "write instead")
-_NOTHING_CONVERTED = "Permissive mode has converted nothing."
-
-
-def _report_rows(report: Report) -> list[tuple[str, ...]]:
-    """Return what was converted, one call site a row."""
-    return [
-        (str(e.count), format_bytes(e.nbytes), " ".join(e.kinds), name_place(e.site.filename, e.site.lineno), e.fix)
-        for e in report.entries
-    ]
+_MOST_LINES = 30
+_REPORT_HEAD = ("time", "times", "moved", "allocated", "causes", "where")
 
 
 def report(report: Report) -> str:
     """Return the table of what was converted."""
-    if not report.entries:
-        return _NOTHING_CONVERTED
-    rows = [_REPORT_HEAD, *_report_rows(report)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return _table.to_text(_tabulate(report))
 
 
 def report_in_html(report: Report) -> str:
     """Return the same table for a notebook."""
-    if not report.entries:
-        return f"<p>{_NOTHING_CONVERTED}</p>"
-    return to_html_table(_REPORT_HEAD, _report_rows(report))
+    return _table.to_html(_tabulate(report))
+
+
+def _tabulate(report: Report) -> Table:
+    rows, totals = report.rows, report.totals
+    if not rows:
+        return Table("Permissive mode has converted nothing.", _REPORT_HEAD, 4, (), _describe_processes(report))
+    longest = max(row["seconds"] for row in rows) or 1.0
+    lines = [Line(_make_cells(row), row["fix"], row["seconds"] / longest) for row in rows[:_MOST_LINES]]
+    costs = [f"{format_seconds(totals['seconds'])} waited"] if totals["seconds"] else []
+    costs += [f"{format_bytes(n)} moved from {device}" for device, n in totals["moved_from"].items()]
+    costs += [f"{format_bytes(totals['bytes_allocated'])} allocated" if totals["bytes_allocated"] else "nothing copied"]
+    sites = _count(totals["sites"], "line")
+    headline = f"Permissive mode made {_count(totals['count'], 'conversion')} at {sites} of code: {', '.join(costs)}."
+    left_out = len(rows) - len(lines)
+    notes = [f"{_count(left_out, 'other line')} took less time; `.rows` has them all."] if left_out else []
+    return Table(headline, _REPORT_HEAD, 4, lines, (*notes, *_describe_processes(report)))
+
+
+def _make_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    asides = [row["expression"] and f"`{row['expression']}`", row["asked_by"] and f"for {row['asked_by']}"]
+    place = name_place(row["file"], row["line"]) if row["line"] else "all other lines"
+    return (
+        format_seconds(row["seconds"]),
+        f"{row['count']:,}",
+        format_bytes(row["bytes_moved"]) if row["bytes_moved"] else "",
+        format_bytes(row["bytes_allocated"]) if row["bytes_allocated"] else "",
+        " ".join(row["causes"]),
+        "  ".join([place, *filter(None, asides)]),
+    )
+
+
+def _describe_processes(report: Report) -> list[str]:
+    processes = report.processes
+    notes = []
+    if len(processes) > 1:
+        names = [f"pid {p.pid}" if p.rank is None else f"rank {p.rank}" for p in processes]
+        shown = ", ".join(names[:_MOST_LINES]) + (" …" if len(names) > _MOST_LINES else "")
+        notes.append(f"Of {len(processes)} processes: {shown}.")
+    unfinished = [f"pid {p.pid}" for p in processes if not p.is_complete]
+    if unfinished:
+        verb = "was" if len(unfinished) == 1 else "were"
+        notes.append(f"{', '.join(unfinished)} {verb} still running, or ended at once: the last figures are missing.")
+    return notes
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return ``12 ms`` for 0.012."""
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:,.{0 if seconds * factor >= 9.95 else 1}f} {unit}"
+    return "0 s" if not seconds else "< 1 µs"
 
 
 def note_own_failure(error: Exception) -> str:

@@ -40,7 +40,7 @@ def test_one_warning_per_call_site() -> None:
     assert {w.filename for w in caught} == {__file__}
     first = caught[0].lineno
     assert [w.lineno - first for w in caught] == [0, 1, 2, 4]
-    assert [e.count for e in safe_numpy.report().entries] == [100, 100, 100, 3]
+    assert sorted(row["count"] for row in safe_numpy.report().rows) == [3, 100, 100, 100]
     assert str(caught[0].message) == (
         "`x`, Tensor float32[2, 2] on cpu, became a NumPy array: detached from autograd; the array shares its memory. "
         "Written out: x.detach().numpy()"
@@ -137,45 +137,6 @@ def test_the_door_is_known_while_looking_ahead() -> None:
         grads().numpy()
         with pytest.raises(safe_numpy.MaskedError):
             np.asarray(masked)
-
-
-def test_what_is_booked() -> None:
-    x = grads()
-    with permit(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConversionWarning)
-        for _ in range(5):
-            x.numpy()
-        np.asarray(x.bfloat16())
-    first, second = safe_numpy.report().entries
-    assert (first.count, first.nbytes, first.kinds, first.fix) == (5, 80, ("grad",), "x.detach().numpy()")
-    assert (second.count, second.nbytes, second.kinds) == (1, 16, ("grad", "dtype"))
-    assert (first.site.filename, first.site.function) == (__file__, "test_what_is_booked")
-    lines = str(safe_numpy.report()).splitlines()
-    assert lines[0].split() == ["times", "bytes", "kinds", "where", "write", "instead"]
-    assert len(lines) == 3
-
-
-def test_nothing_booked_is_said_so() -> None:
-    assert str(safe_numpy.report()) == "Permissive mode has converted nothing."
-
-
-def test_a_full_ledger_counts_the_rest_as_other() -> None:
-    import sys
-
-    from safe_numpy._ledger import Ledger
-
-    book = Ledger(most=2)
-    plan = _guard.examine(door.FRAMEWORK, grads())
-    frames = []
-    for i in range(4):
-        scope: dict[str, Any] = {"sys": sys}
-        exec(f"def f():\n    return ({i}, sys._getframe())[1]", scope)
-        frames.append(scope["f"]())
-    for frame in frames:
-        book.book(frame, plan, 10)
-    entries = {e.site.filename: e for e in book}
-    assert entries["other"].count == 2
-    assert sum(e.count for e in book) == 4
 
 
 @pytest.mark.parametrize("mode", ["off", "explain", "strict", "permissive"])

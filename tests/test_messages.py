@@ -6,10 +6,12 @@ import dataclasses
 import os
 import re
 import sys
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import zoo
@@ -101,6 +103,34 @@ def assert_snapshot(name: str, text: str) -> None:
     assert text == file.read_text()
 
 
+def ask(x: torch.Tensor) -> Any:
+    return x.numpy()
+
+
+def make_array(x: torch.Tensor) -> Any:
+    return np.asarray(x)
+
+
+BY_POLICY: dict[str, tuple[str, Callable[[torch.Tensor], Any], str, dict[str, Any]]] = {
+    "exact": ("bfloat16", ask, "explain", {"dtype": "ml_dtypes"}),
+    "undecided": ("bfloat16", ask, "permissive", {"dtype": "raise"}),
+    "implicit": ("bfloat16", make_array, "permissive", {"only": "explicit"}),
+}
+"""snapshot -> case of the zoo, the line, the mode and its keywords"""
+
+
+@pytest.mark.parametrize("name", BY_POLICY)
+def test_snapshot_by_policy(name: str) -> None:
+    case, line, mode, policy = BY_POLICY[name]
+
+    def look(x: torch.Tensor) -> str:
+        with safe_numpy.mode(mode, **policy), pytest.raises(safe_numpy.DTypeError) as caught:
+            line(x)
+        return move(caught.value, "eval.py")
+
+    assert_snapshot(name, steady(CASES[case].visit(look)))
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_snapshot(name: str) -> None:
     assert_snapshot(name, explain(CASES[SHOWN[name]]))
@@ -120,7 +150,7 @@ STEPS = [step for table in find_tables().values() for step in table]
 
 
 def test_every_sentence_is_shown() -> None:
-    shown, causes = set(SHOWN), {s.cause for s in STEPS} | {"too_large"}
+    shown, causes = {*SHOWN, *BY_POLICY}, {s.cause for s in STEPS} | {"too_large"}
     if "tensorflow" in find_tables():  # else SAFE_NUMPY_TEST_FRAMEWORKS leaves it out, and half of the sentences
         from test_messages_tensorflow import SHOWN as SHOWN_TENSORFLOW
 
@@ -227,5 +257,5 @@ def test_html_has_the_same_text() -> None:
 def test_every_remark_is_shown_somewhere() -> None:
     tests = (Path(__file__).parent / "test_origin.py").read_text()
     for name, sentence in _wording.REMARKS.items():
-        assert f'["{name}"]' in tests
+        assert f'["{name}"]' in tests or name in BY_POLICY
         assert not sentence.endswith(".")

@@ -98,7 +98,7 @@ def test_magics(monkeypatch: pytest.MonkeyPatch) -> None:
     assert results[4]["error"] == "GradError", "that cell alone"
     assert results[6]["error"] == ""
     (shown,) = results[7]["shown"]
-    assert shown["text/html"].startswith('<table class="safe-numpy"><tr><th')
+    assert shown["text/html"].startswith('<div class="safe-numpy"><p>Permissive mode made 2 conversions')
     assert "t.detach().numpy()" in shown["text/plain"]
     assert results[8]["printed"].startswith("mode permissive, set by set_mode()\n")
     assert "did you mean 'permissive'?" in results[9]["traceback"]

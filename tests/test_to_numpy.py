@@ -199,7 +199,7 @@ def test_it_asks_no_mode_and_warns_of_nothing() -> None:
             assert is_array(to_numpy([grads()])[0])
     safe_numpy.uninstall()
     assert is_array(to_numpy([grads()])[0])
-    assert safe_numpy.report().entries == ()
+    assert safe_numpy.report().rows == []
 
 
 def test_a_namedtuple_made_the_old_way() -> None:

@@ -26,14 +26,14 @@ class Responder(Protocol):
     def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None) -> None:
         """Warn, once per call site, of what was lost in a conversion that worked; `find_place` adds where."""
 
-    def permits(self, x: Any) -> bool:
-        """Tell whether a conversion of `x` would be made, here and now."""
+    def permits(self, x: Any, door: Door) -> bool:
+        """Tell whether a conversion of `x` at `door` would be made, here and now."""
 
     def convert(self, x: Any, door: Door) -> Any:
         """Convert `x`, which `permits` allowed: booked, and warned about; NotImplemented if that fails."""
 
-    def convert_ahead(self, x: Any, plan: Plan) -> Any:
-        """Return the array without asking the stock code first, or NotImplemented."""
+    def convert_ahead(self, x: Any, plan: Plan, caller: FrameType) -> Any:
+        """Return the array for `caller` without asking the stock code first, or NotImplemented."""
 
 
 class Framework(Protocol):
@@ -61,6 +61,14 @@ class Framework(Protocol):
 
     def result_nbytes(self, x: Any, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes."""
+
+    def count_bytes(self, x: Any) -> int:
+        """Return the bytes that the data of `x` takes where it lives; 0 where it has none."""
+        return 0
+
+    def protect(self, result: Any) -> Any:
+        """Return what a conversion gave, made read-only."""
+        return result
 
     def order(self, door: Door) -> tuple[str, ...]:
         """Return the kinds in the order in which the stock code checks them."""

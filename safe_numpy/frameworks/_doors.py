@@ -41,7 +41,7 @@ def guard_missing(guard: Responder, stock: Callable[..., Any]) -> Callable[..., 
             __tracebackhide__ = True
             if name != "numpy":
                 raise
-            if guard.permits(self):  # only where there is a value: for the others the attribute stays missing
+            if guard.permits(self, Door.NUMPY):  # only where there is a value: else the attribute stays missing
                 return functools.partial(_convert, self, guard, error)
             outcome = guard.respond(error, self, Door.NUMPY)
             del self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from safe_numpy._facts import NO_FACTS, Door, Facts
+from safe_numpy._policy import DTYPE
 
 _functorch: Any = torch._C._functorch
 
@@ -241,11 +243,27 @@ def see_low_precision(x: Tensor, door: Door) -> Facts | None:
         return None
     if door is Door.DLPACK and x.layout is torch.strided:
         return None  # a capsule carries it; only to_dense() lacks it
+    if see_exact(x, door) is not None:
+        return None
     return {"dtype": dtype_name(dtype)}
 
 
 def see_complex_half(x: Tensor, door: Door) -> Facts | None:
-    return {"dtype": "complex32"} if x.dtype is torch.complex32 else None
+    return {"dtype": "complex32"} if x.dtype is torch.complex32 and see_exact(x, door) is None else None
+
+
+def see_exact(x: Tensor, door: Door) -> Facts | None:
+    """See a dtype that ml_dtypes has, where that is wanted and torch can show the bytes; else it is widened."""
+    if DTYPE.get() != "ml_dtypes" or x.dtype in NUMPY_DTYPES or _is_packed(x.dtype) or x.is_quantized:
+        return None
+    name = dtype_name(x.dtype)
+    if not hasattr(importlib.import_module("ml_dtypes"), name):
+        return None  # complex32 came with ml_dtypes 0.6
+    if x.is_nested or x._is_zerotensor() or (_is_float8(x.dtype) and x.layout is not torch.strided):
+        return None
+    if _functorch.peek_interpreter_stack() is not None or _functorch.is_functorch_wrapped_tensor(x):
+        return None
+    return {"dtype": name, "as_dtype": f"uint{8 * x.dtype.itemsize}"}
 
 
 def see_packed(x: Tensor, door: Door) -> Facts | None:

@@ -52,7 +52,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(
         Kind.SUBCLASS, "pending", sights.see_pending, "{x}.wait()", EVERY_DOOR,
-        copies=False, reveal=lambda x: x.elem, scope=_SUB,
+        copies=False, waits=True, reveal=lambda x: x.elem, scope=_SUB,
     ),
     Step(
         # np.asarray drops a mask without a word
@@ -90,6 +90,11 @@ STEPS: tuple[Step, ...] = (
         Kind.ZERO, "zero", sights.see_zero, "{x}.numpy(force=True)", _UNFORCED, _ARRAY_DOORS, ends=True, scope=_SPECIAL
     ),
     Step(Kind.ZERO, "zero", sights.see_zero, "{x}.clone()", _UNFORCED, frozenset({Door.DLPACK}), scope=_SPECIAL),
+    # NumPy takes the bytes, and ml_dtypes gives them their meaning back
+    Step(
+        Kind.DTYPE, "exact", sights.see_exact, "{x}.view(torch.{as_dtype}).numpy().view(ml_dtypes.{dtype})",
+        _ARRAY_DOORS, _ARRAY_DOORS, ends=True, copies=False,
+    ),
 )  # fmt: skip
 
 _BY_SCOPE = {

@@ -82,14 +82,15 @@ class TensorFlow(frameworks.Framework):
         dtype, shape = _read_dtype(x), _read_shape(x)
         words = f"[{', '.join('?' if n is None else str(n) for n in shape)}]" if shape is not None else "[?]"
         name = getattr(dtype, "name", "?")
-        nbytes = self._count_bytes(x)
+        nbytes = self.count_bytes(x)
         return functools.partial(Subject, type(x).__name__.lstrip("_"), name, words, _find_device(x), nbytes)
 
-    def _count_bytes(self, x: Any) -> int:
+    def count_bytes(self, x: Any) -> int:
+        """Return the bytes that the data of `x` takes where it lives; 0 where it has none."""
         if table.find_graph(x) is not None:
             return 0
         if isinstance(x, _INDEXED):
-            return self._count_bytes(x.values) + self._count_bytes(x.indices)
+            return self.count_bytes(x.values) + self.count_bytes(x.indices)
         dtype = _read_dtype(x)
         return 0 if dtype in (tf.string, tf.variant, tf.resource) else _count(x) * getattr(dtype, "size", 0)
 
@@ -159,7 +160,7 @@ def _find_asker(frame: FrameType | None) -> str:
 
 
 def _make_array(guard: Responder, x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
-    array = _convert_object(x, guard) if guard.permits(x) else NotImplemented
+    array = _convert_object(x, guard) if guard.permits(x, Door.ARRAY) else NotImplemented
     if array is NotImplemented:
         if table.find_graph(x) is None:
             guard.warn_hazard(x, "object_array")

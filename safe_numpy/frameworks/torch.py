@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from sys import _getframe
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -21,6 +23,7 @@ from safe_numpy.frameworks import _torch_sights as sights
 from safe_numpy.frameworks import _torch_steps as table
 
 _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
+_dispatch_keys, _is_grad_enabled = torch._C._dispatch_keys, torch.is_grad_enabled
 
 
 class Torch(frameworks.Framework):
@@ -49,12 +52,12 @@ class Torch(frameworks.Framework):
             import numpy
         except ImportError:
             return {"torch": torch}
-        return {"torch": torch, "np": numpy}
+        return {"torch": torch, "np": numpy, "ml_dtypes": _LateModule("ml_dtypes")}
 
     def describe(self, x: Tensor) -> Callable[[], Subject]:
         """Return what will say what `x` is, in words; it holds no reference to `x`."""
         if type(x) in sights.PLAIN:
-            return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, _nbytes(x))
+            return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, _count_bytes(x))
         # A subclass may compute each of these, and fail.
         return functools.partial(
             _put_into_words,
@@ -62,8 +65,21 @@ class Torch(frameworks.Framework):
             _read(lambda: x.dtype, "?"),
             _read(lambda: _shape(x), "[?]"),
             _read(lambda: x.device, "?"),
-            _read(lambda: _nbytes(x), 0),
+            _read(lambda: _count_bytes(x), 0),
         )
+
+    def count_bytes(self, x: Tensor) -> int:
+        """Return the bytes that the data of `x` takes where it lives; 0 where it has none."""
+        with self.undisturbed():
+            return _count_bytes(x)
+
+    def protect(self, result: Any) -> Any:
+        """Return an array read-only. A tensor for DLPack, which many consumers let be written to, is copied."""
+        if isinstance(result, Tensor):
+            return result.clone()
+        for array in result.flat if result.dtype == object else (result,):
+            array.flags.writeable = False
+        return result
 
     def result_nbytes(self, x: Tensor, plan: Plan) -> int:
         """Return the size in bytes of the array that `plan` makes of `x`."""
@@ -126,6 +142,16 @@ class Torch(frameworks.Framework):
             return _torch_origin.look_closer(x, clue, problems, path, stack)
 
 
+class _LateModule:
+    """A module that few fixes mention, imported when one does."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
+
+
 def _read(attribute: Callable[[], Any], otherwise: Any) -> Any:
     try:
         return attribute()
@@ -146,7 +172,7 @@ def _shape(x: Tensor) -> Sequence[object] | str:
     return "[?]" if sights.is_uninitialized(x) else x.shape
 
 
-def _nbytes(x: Tensor) -> int:
+def _count_bytes(x: Tensor) -> int:
     if type(x) in sights.PLAIN and x.layout is torch.strided and not x.is_meta:
         return x.nbytes
     if x.is_meta or sights.is_fake(x) or sights.is_uninitialized(x):
@@ -192,7 +218,7 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
 
 def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
     if type(self) in sights.PLAIN and self.requires_grad and force is False and _positional is _ABSENT:
-        answer = _convert_ahead(self)
+        answer = _convert_ahead(self, _getframe(1))
         if answer is not NotImplemented:
             return answer
     __tracebackhide__ = True
@@ -241,16 +267,16 @@ def _teach_dynamo(dynamo: object) -> None:
         return self.numpy(force=force)
 
 
-def _convert_ahead(x: Tensor) -> Any:
+def _convert_ahead(x: Tensor, caller: FrameType) -> Any:
     """Return the array of a dense host tensor that requires grad, without the stock error in between."""
     if not (
-        torch._C._dispatch_keys(x).raw_repr() == sights.DENSE_ON_HOST
+        _dispatch_keys(x).raw_repr() == sights.DENSE_ON_HOST
         and x.dtype in sights.NUMPY_DTYPES
-        and torch.is_grad_enabled()  # inside no_grad stock converts it
+        and _is_grad_enabled()  # inside no_grad stock converts it
         and x.data_ptr()  # none: freed storage
     ):
         return NotImplemented
-    answer = _guard.convert_ahead(x, _plan_detach())
+    answer = _guard.convert_ahead(x, _plan_detach(), caller)
     if answer is NotImplemented:
         _look_ahead(False)
     return answer

@@ -10,8 +10,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import display
 
 from safe_numpy import _install, _modes
-from safe_numpy._ledger import report
 from safe_numpy._modes import Mode
+from safe_numpy._report import report
 from safe_numpy._why import find_unsaid
 from safe_numpy.interfaces.status import describe_status
 

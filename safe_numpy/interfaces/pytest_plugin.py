@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from safe_numpy import _install, _ledger, _modes
+from safe_numpy import _install, _modes
+from safe_numpy._report import Report, from_plain, merge, report, to_plain
 from safe_numpy._why import find_unsaid
 
-_ROWS = "safe_numpy_rows"
+_REPORT = "safe_numpy_report"
 """under this name an xdist worker hands over what it converted"""
 
 
@@ -23,7 +24,7 @@ class Plugin:
         Raises:
             pytest.UsageError: it is no mode.
         """
-        self._gathered: list[tuple[str, int, int, str]] = []
+        self._gathered: list[Report] = []
         if mode is None:
             return
         try:
@@ -60,26 +61,18 @@ class Plugin:
         """Hand over to xdist's controller what this worker converted."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            output[_ROWS] = _get_rows()
+            output[_REPORT] = to_plain(report())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Gather what a worker converted."""
-        self._gathered += [tuple(row) for row in getattr(node, "workeroutput", {}).get(_ROWS, ())]
+        plain = getattr(node, "workeroutput", {}).get(_REPORT)
+        if plain is not None:
+            self._gathered.append(from_plain(plain))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was converted, and where."""
-        totals: dict[tuple[str, str], list[int]] = {}
-        for place, count, nbytes, fix in [*_get_rows(), *self._gathered]:
-            total = totals.setdefault((place, fix), [0, 0])
-            total[0] += count
-            total[1] += nbytes
-        if not totals:
-            return
-        terminalreporter.section("safe_numpy: converted")
-        for (place, fix), (count, nbytes) in sorted(totals.items(), key=lambda item: -item[1][1]):
-            terminalreporter.line(f"{place}: {count} x, {nbytes} bytes: {fix}")
-
-
-def _get_rows() -> list[tuple[str, int, int, str]]:
-    return [(f"{e.site.filename}:{e.site.lineno}", e.count, e.nbytes, e.fix) for e in _ledger.report().entries]
+        whole = merge([report(), *self._gathered])
+        if whole.records:
+            terminalreporter.section("safe_numpy")
+            terminalreporter.line(str(whole))
