@@ -43,6 +43,14 @@ class HazardWarning(UserWarning):
     """
 
 
+class SeveredGradientWarning(UserWarning):
+    """A parameter reached the step of its optimizer without a gradient, since permissive mode detached what it made.
+
+    It occurs where an array that was made of a recorded tensor becomes a tensor again, and so part of the loss: in
+    permissive mode that works, and what lies upstream never learns. Once per parameter.
+    """
+
+
 class ConversionError(Exception, metaclass=ByRecipe):
     """A tensor cannot become a NumPy array. Base class of all the others.
 

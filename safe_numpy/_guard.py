@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from types import CodeType, FrameType, TracebackType
@@ -17,7 +17,13 @@ from typing import Any
 from safe_numpy import _memory, _wording
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
-from safe_numpy._errors import ConversionError, ConversionWarning, HazardWarning, make_error
+from safe_numpy._errors import (
+    ConversionError,
+    ConversionWarning,
+    HazardWarning,
+    SeveredGradientWarning,
+    make_error,
+)
 from safe_numpy._facts import Door, Kind, Problem, Reading, Remark
 from safe_numpy._failure import Asking, Failure, count_copied, digest_source, name_tree, read_conversion
 from safe_numpy._ledger import LEDGER, Found, Place
@@ -27,7 +33,7 @@ from safe_numpy._place import get_rank
 from safe_numpy._policy import DTYPE, ONLY, READONLY
 from safe_numpy._sizes import format_bytes
 from safe_numpy._steps import Plan
-from safe_numpy.frameworks import Framework
+from safe_numpy.frameworks import Framework, Watch
 
 
 class _Inside(threading.local):
@@ -103,6 +109,21 @@ class Guard:
         finally:
             _inside.busy = False
 
+    def warn_severed(self, names: Sequence[str], site: Site, expression: str) -> None:
+        """Warn of parameters that got no gradient, since a conversion at `site` cut their path."""
+        if self.active and not get_rank():
+            warning = SeveredGradientWarning(_wording.warn_severed(names, site, expression))
+            warnings.warn_explicit(warning, SeveredGradientWarning, site.filename, site.lineno)
+
+    def _find_alias(self, x: Any, frame: FrameType) -> str:
+        if READONLY.get():
+            return "readonly"
+        try:
+            with self.framework.undisturbed():
+                return self.framework.find_alias(x, frame)
+        except Exception:
+            return ""
+
     def permits(self, x: Any, door: Door) -> bool:
         """Tell whether a conversion of `x` at `door` would be made, here and now; never raises."""
         if _inside.busy or not self.active:
@@ -173,6 +194,9 @@ class Guard:
             place = LEDGER.places.get((id(frame.f_code), frame.f_lasti))
         if place is None or not place.entry.warned or not (plan.array in place.met or place.is_settled):
             place = self._meet(x, caller, plan, place)
+        watch = framework.watch
+        if plan.cuts and watch is not None and place.look_at <= watch.steps:
+            self._watch(watch, x, place, caller)
         nbytes = framework.result_nbytes(x, plan)
         LEDGER.add(
             place.entry,
@@ -184,6 +208,16 @@ class Guard:
             seconds,
         )
         return result
+
+    def _watch(self, watch: Watch, x: Any, place: Place, caller: FrameType) -> None:
+        """Have the parameters upstream of `x` watched."""
+        entry = place.entry
+        try:
+            with self.framework.undisturbed():
+                text = entry.edits[0].old if entry.edits else ", ".join(entry.names)
+                place.look_at = watch.remember(x, entry, entry.site, text, find_user_frame(caller))
+        except Exception:
+            place.look_at = sys.maxsize
 
     def _meet(self, x: Any, caller: FrameType, plan: Plan, place: Place | None) -> Place:
         """Note a place, or a conversion that is new there; warn if its line is new. Return the place."""
@@ -200,7 +234,8 @@ class Guard:
             diagnosis = make_diagnosis(plan, framework.describe(x)(), reading=reading)
         if not entry.warned:
             if not get_rank():  # one of several processes speaks for all; each counts
-                _warn_at(site, asking.frame, ConversionWarning(_wording.warn_converted(diagnosis)))
+                alias = "" if plan.copies else self._find_alias(x, asking.frame)
+                _warn_at(site, asking.frame, ConversionWarning(_wording.warn_converted(diagnosis, alias)))
             entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
         kinds = tuple(p.kind.value for p in plan.problems)
         digest = digest_source(asking.frame) if reading.edits else ""

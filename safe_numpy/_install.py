@@ -60,6 +60,7 @@ def uninstall() -> None:
         hooks.uninstall()
         for guard in _state.guards.values():
             guard.active = False
+            guard.framework.release()
         _state.guards.clear()
         left = _state.patches.undo()
     if left:

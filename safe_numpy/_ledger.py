@@ -102,7 +102,7 @@ class Entry:
 class Place:
     """An instruction that converts, and what it is known to have met; several may stand in one line."""
 
-    __slots__ = ("code", "entry", "is_kept", "met")
+    __slots__ = ("code", "entry", "is_kept", "look_at", "met")
 
     def __init__(self, entry: Entry, code: CodeType, is_kept: bool) -> None:
         self.entry = entry
@@ -111,6 +111,8 @@ class Place:
         """False: the book is full, and nobody will remember what was met here"""
         self.met: set[str | None] = set()
         """the conversions"""
+        self.look_at = 0
+        """how many steps of an optimizer there have to be before a cut gradient is worth a look"""
 
     @property
     def is_settled(self) -> bool:

@@ -7,7 +7,7 @@ about it; and, where nothing can be done or the stock advice is wrong for this t
 from __future__ import annotations
 
 import linecache
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -338,10 +338,24 @@ def fill(template: str, facts: Facts, diagnosis: Diagnosis) -> str:
     return template.format_map({"x": diagnosis.name, "nbytes": format_bytes(diagnosis.nbytes), **facts})
 
 
-def warn_converted(diagnosis: Diagnosis) -> str:
-    """Return the warning for a site where permissive mode converted: what it did, and the code to write instead."""
+ALIASES: dict[str, str] = {
+    "": "the array shares its memory",
+    "parameter": "the array shares its memory, and it is a parameter: writing to the array changes the model, and "
+    "autograd does not notice",
+    "saved": "the array shares its memory, which autograd has saved for backward(): writing to the array gives wrong "
+    "gradients",
+    "readonly": "the array shares its memory, and is read-only",
+}
+"""what is to be known of an array that is no copy"""
+
+
+def warn_converted(diagnosis: Diagnosis, alias: str = "") -> str:
+    """Return the warning for a site where permissive mode converted: what it did, and the code to write instead.
+
+    `alias` is the key of what is said of an array that is no copy.
+    """
     deeds = ", ".join(fill(SENTENCES[p.cause].done, p.facts, diagnosis) for p in diagnosis.problems)
-    share = "the array shares its memory" if diagnosis.shares_memory else "the array is a copy"
+    share = ALIASES[alias] if diagnosis.shares_memory else "the array is a copy"
     who = f"`{diagnosis.name}`, {diagnosis.subject}," if diagnosis.named else str(diagnosis.subject)
     rank = find_rank()
     return f"{rank + ': ' if rank else ''}{who} became a NumPy array: {deeds}; {share}. Written out: {diagnosis.shown}"
@@ -440,6 +454,19 @@ HAZARDS: dict[str, str] = {
 def warn_hazard(hazard: str, subject: Subject, place: str) -> str:
     """Return the warning for a conversion that worked, and lost something."""
     return HAZARDS[hazard].format(subject=subject, place=place)
+
+
+_MOST_NAMES = 20
+
+
+def warn_severed(names: Sequence[str], site: Site, expression: str) -> str:
+    """Return the warning for parameters that do not learn any more."""
+    others = len(names) - _MOST_NAMES
+    shown = [*names[:_MOST_NAMES], *([f"{others} others"] if others > 0 else [])]
+    who = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    place = f"{name_place(site.filename, site.lineno)} `{expression}`".removesuffix(" ``")
+    path = "its path was" if len(names) == 1 else "their paths were"
+    return f"{who} got no gradient; {path} cut at {place}"
 
 
 def not_a_tensor(x: object) -> str:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
+from safe_numpy._callsite import Site
 from safe_numpy._facts import Door, Problem, Remark, Subject
 from safe_numpy._outcome import Outcome
 from safe_numpy._patching import Target
@@ -32,14 +33,29 @@ class Responder(Protocol):
     def convert(self, x: Any, door: Door) -> Any:
         """Convert `x`, which `permits` allowed: booked, and warned about; NotImplemented if that fails."""
 
+    def warn_severed(self, names: Sequence[str], site: Site, expression: str) -> None:
+        """Warn of parameters that got no gradient, since a conversion cut their path."""
+
     def convert_ahead(self, x: Any, plan: Plan, caller: FrameType) -> Any:
         """Return the array for `caller` without asking the stock code first, or NotImplemented."""
+
+
+class Watch(Protocol):
+    """Looks after the gradients that conversions cut."""
+
+    steps: int
+    """steps of optimizers so far"""
+
+    def remember(self, x: Any, key: object, site: Site, expression: str, frame: FrameType) -> int:
+        """Note a cut in the line `site`, which `frame` runs; return the `steps` of the next one worth a look."""
 
 
 class Framework(Protocol):
     """What the guard knows of a framework; the only way from framework-free code to framework code."""
 
     name: str
+    watch: Watch | None = None
+    """looks after the gradients that conversions cut"""
     array_code: CodeType | None
     """code of the method behind ``np.asarray``, if that method calls ``x.numpy()`` itself"""
 
@@ -101,6 +117,17 @@ class Framework(Protocol):
     def remember(self, x: Any) -> Any:
         """Return what `look_closer` may want to know of `x` when it is gone; it must not keep `x` alive."""
         return None
+
+    def find_alias(self, x: Any, frame: FrameType) -> str:
+        """Return whose memory an array that shares that of `x` would also share; a key of `_wording.ALIASES`.
+
+        `frame` is where the user's line runs.
+        """
+        return ""
+
+    def release(self) -> None:
+        """Be told that the guard is taken off."""
+        return
 
     def look_closer(
         self, x: Any, clue: Any, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]

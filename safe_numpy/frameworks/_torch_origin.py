@@ -112,14 +112,15 @@ def find_leaves(node: Any, deadline: float, most: int = _MOST_NODES) -> tuple[li
             leaf = current.variable
             leaves[id(leaf)] = leaf
             continue
-        for following, _ in _get_next(current):
+        for following, _ in get_next(current):
             if following is not None and following not in seen:
                 seen.add(following)
                 pending.append(following)
     return list(leaves.values()), True
 
 
-def _get_next(node: Any) -> Any:
+def get_next(node: Any) -> Any:
+    """Return the nodes that a node's inputs came from, each with the number of the output."""
     if isinstance(node, torch._C._FunctionBase):  # of a class of somebody's own
         return _next_of_python_node(node)
     return node.next_functions

@@ -18,9 +18,10 @@ from safe_numpy import frameworks
 from safe_numpy._facts import Door, Problem, Remark, Subject
 from safe_numpy._patching import Target, when_imported
 from safe_numpy._steps import Plan, make_plan
-from safe_numpy.frameworks import Responder, _torch_modules, _torch_origin
+from safe_numpy.frameworks import Responder, _torch_aliases, _torch_modules, _torch_origin
 from safe_numpy.frameworks import _torch_sights as sights
 from safe_numpy.frameworks import _torch_steps as table
+from safe_numpy.frameworks._torch_cuts import WATCH
 
 _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
 _dispatch_keys, _is_grad_enabled = torch._C._dispatch_keys, torch.is_grad_enabled
@@ -30,6 +31,7 @@ class Torch(frameworks.Framework):
     """What the guard knows of PyTorch."""
 
     name = "torch"
+    watch = WATCH
     array_code = inspect.unwrap(Tensor.__array__).__code__
 
     def is_tensor_class(self, cls: type) -> bool:
@@ -94,10 +96,19 @@ class Torch(frameworks.Framework):
 
     def targets(self, guard: Responder) -> list[Target]:
         """Return the doors to guard; ``Tensor.__array__`` calls ``self.numpy()``, and needs no guard of its own."""
+        WATCH.tell = guard.warn_severed
         return [
             Target(Tensor, "numpy", lambda stock: _guard_numpy(stock, guard)),
             Target(Tensor, "__dlpack__", lambda stock: _guard_dlpack(stock, guard)),
         ]
+
+    def find_alias(self, x: Tensor, frame: FrameType) -> str:
+        """Tell a parameter, and a value that autograd has saved."""
+        return _torch_aliases.find_alias(x, frame)
+
+    def release(self) -> None:
+        """Stop watching optimizers."""
+        WATCH.forget()
 
     def to_array(self, x: Tensor) -> Any:
         """Convert as plain torch does, errors included."""
