@@ -115,9 +115,10 @@ class Guard:
             warning = SeveredGradientWarning(_wording.warn_severed(names, site, expression))
             warnings.warn_explicit(warning, SeveredGradientWarning, site.filename, site.lineno)
 
-    def _find_alias(self, x: Any, frame: FrameType) -> str:
+    def _find_alias(self, x: Any, door: Door, frame: FrameType) -> str:
+        """Return what is to be said of an array that shares the memory of `x`."""
         if READONLY.get():
-            return "readonly"
+            return "exported" if door is Door.DLPACK else "readonly"
         try:
             with self.framework.undisturbed():
                 return self.framework.find_alias(x, frame)
@@ -186,14 +187,16 @@ class Guard:
         begun = perf_counter() if plan.waits else 0.0
         result = plan.run_tensor(x, framework.names) if door is Door.DLPACK else plan.run(x, framework.names)
         seconds = perf_counter() - begun if plan.waits else 0.0
-        if not plan.copies and READONLY.get():
+        copies = plan.copies
+        if not copies and READONLY.get():
             result = framework.protect(result)
+            copies = door is Door.DLPACK
         place = LEDGER.places.get((id(caller.f_code), caller.f_lasti))  # most callers are the user's own
         if place is None:
             frame = find_user_frame(caller)
             place = LEDGER.places.get((id(frame.f_code), frame.f_lasti))
         if place is None or not place.entry.warned or not (plan.array in place.met or place.is_settled):
-            place = self._meet(x, caller, plan, place)
+            place = self._meet(x, door, caller, plan, place)
         watch = framework.watch
         if plan.cuts and watch is not None and place.look_at <= watch.steps:
             self._watch(watch, x, place, caller)
@@ -202,7 +205,7 @@ class Guard:
             place.entry,
             door is Door.NUMPY or door is Door.FORCE,
             nbytes,
-            nbytes if plan.copies else 0,
+            nbytes if copies else 0,
             plan.device,
             framework.count_bytes(x) if plan.device else 0,
             seconds,
@@ -219,7 +222,7 @@ class Guard:
         except Exception:
             place.look_at = sys.maxsize
 
-    def _meet(self, x: Any, caller: FrameType, plan: Plan, place: Place | None) -> Place:
+    def _meet(self, x: Any, door: Door, caller: FrameType, plan: Plan, place: Place | None) -> Place:
         """Note a place, or a conversion that is new there; warn if its line is new. Return the place."""
         framework = self.framework
         asking = Asking.find(caller, framework.array_code)
@@ -229,18 +232,21 @@ class Guard:
         entry = place.entry
         if entry.warned and (plan.array in place.met or place.is_settled):
             return place
+        united = plan if place.plan is None else framework.unite(place.plan, plan)
         with framework.undisturbed():
-            reading = read_conversion(x, plan, asking, site)
+            reading = read_conversion(x, united or plan, asking, site)
             diagnosis = make_diagnosis(plan, framework.describe(x)(), reading=reading)
         if not entry.warned:
             if not get_rank():  # one of several processes speaks for all; each counts
-                alias = "" if plan.copies else self._find_alias(x, asking.frame)
+                alias = "" if plan.copies else self._find_alias(x, door, asking.frame)
                 _warn_at(site, asking.frame, ConversionWarning(_wording.warn_converted(diagnosis, alias)))
             entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
         kinds = tuple(p.kind.value for p in plan.problems)
+        place.plan = united or place.plan
+        obstacle = "conflict" if united is None else "" if reading.edits else "unread"
         digest = digest_source(asking.frame) if reading.edits else ""
-        shown = diagnosis.shown or ""
-        LEDGER.note(place, plan.array, Found(kinds, reading.name or "", site.library, shown, reading.edits, digest))
+        found = Found(kinds, reading.name or "", site.library, diagnosis.shown or "", reading.edits, obstacle, digest)
+        LEDGER.note(place, plan.array, found)
         return place
 
 

@@ -9,13 +9,14 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time
 from types import CodeType, FrameType
 from typing import NamedTuple, TypeVar
 
 from safe_numpy._callsite import Site
 from safe_numpy._facts import Edit
+from safe_numpy._steps import Plan
 
 MOST_SITES = 10_000
 _MOST_CONVERSIONS = 16
@@ -86,8 +87,8 @@ class Entry:
     """how many problems `fix` is for"""
     edits: tuple[Edit, ...] = ()
     """what to change in the file; several for one place, if tensors there needed different things"""
-    is_editable: bool = True
-    """everything that was converted here has its edit"""
+    obstacle: str = ""
+    """why the edits are not all there is to do: a key of `_wording.OBSTACLES`"""
     file_digest: str = ""
     """of the text that ran; see `_fingerprint`"""
     code: CodeType | None = field(default=None, repr=False)
@@ -102,7 +103,7 @@ class Entry:
 class Place:
     """An instruction that converts, and what it is known to have met; several may stand in one line."""
 
-    __slots__ = ("code", "entry", "is_kept", "look_at", "met")
+    __slots__ = ("code", "entry", "is_kept", "look_at", "met", "plan")
 
     def __init__(self, entry: Entry, code: CodeType, is_kept: bool) -> None:
         self.entry = entry
@@ -111,6 +112,8 @@ class Place:
         """False: the book is full, and nobody will remember what was met here"""
         self.met: set[str | None] = set()
         """the conversions"""
+        self.plan: Plan | None = None
+        """what is right for all that was converted here, as far as one expression is"""
         self.look_at = 0
         """how many steps of an optimizer there have to be before a cut gradient is worth a look"""
 
@@ -128,6 +131,7 @@ class Found(NamedTuple):
     library: str
     fix: str
     edits: tuple[Edit, ...]
+    obstacle: str
     file_digest: str
 
 
@@ -153,6 +157,8 @@ class Ledger:
         with self._lock:
             entry = self._entries.get(key)
             if entry is None and len(self._entries) < self.most:
+                if os.path.isfile(site.filename):
+                    site = replace(site, filename=os.path.abspath(site.filename))  # the directory may change
                 entry = self._entries[key] = Entry(site, code=code)
             if entry is None:
                 entry = self._entries.setdefault(None, Entry(OTHER, warned=True))
@@ -172,7 +178,7 @@ class Ledger:
             entry.names = _unite(entry.names, [found.name] if found.name else [])
             entry.libraries = _unite(entry.libraries, [found.library] if found.library else [])
             entry.edits = _unite(entry.edits, found.edits)
-            entry.is_editable &= bool(found.edits)
+            entry.obstacle = entry.obstacle or found.obstacle
             entry.file_digest = entry.file_digest or found.file_digest
             if len(found.kinds) > entry.worst:
                 entry.fix, entry.worst = found.fix, len(found.kinds)

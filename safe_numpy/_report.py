@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,7 @@ from safe_numpy._ledger import LEDGER, NO_FIGURES, Entry, Figures
 from safe_numpy._place import get_rank
 
 _STARTED = time.time()
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Process:
     host: str
     rank: int | None = None
     """among the cooperating processes; None: it works alone"""
+    python: str = ""
+    """version of Python, as ``3.11``"""
     started: float = 0.0
     """seconds since the epoch"""
     is_complete: bool = True
@@ -50,8 +54,8 @@ class Record:
     """the code to write instead"""
     edits: tuple[Edit, ...] = ()
     """what to change in the file for that"""
-    is_editable: bool = False
-    """the edits are for everything that was converted here"""
+    obstacle: str = ""
+    """why the edits are not all there is to do: a key of `_wording.OBSTACLES`"""
     file_digest: str = ""
     """of the file's text; see `_fingerprint`"""
     code_digests: tuple[str, ...] = ()
@@ -74,7 +78,7 @@ class Record:
             _unite(self.libraries, other.libraries),
             larger.fix,
             _unite(self.edits, other.edits),
-            self.is_editable and other.is_editable and is_same,
+            self.obstacle or other.obstacle or ("" if is_same else "versions"),
             self.file_digest,
             _unite(self.code_digests, other.code_digests),
         )
@@ -190,8 +194,6 @@ def report(*, reset: bool = False, group: Any = None) -> Report:
 
 
 def _find_gather(group: Any) -> Any:
-    import sys
-
     if sys.modules.get("torch") is None:
         raise ValueError("expected a process group of torch.distributed; torch is not imported")
     from safe_numpy.frameworks import _torch_ranks
@@ -201,7 +203,7 @@ def _find_gather(group: Any) -> Any:
 
 def make_report(figures: Sequence[tuple[Entry, Figures]], is_complete: bool = True) -> Report:
     """Return the report of this process."""
-    process = Process(os.getpid(), socket.gethostname(), get_rank(), _STARTED, is_complete)
+    process = Process(os.getpid(), socket.gethostname(), get_rank(), PYTHON, _STARTED, is_complete)
     return Report(_sort(_merge_records(_make_record(*pair) for pair in figures)), (process,))
 
 
@@ -215,7 +217,7 @@ def merge(reports: Iterable[Report]) -> Report:
 def _make_record(entry: Entry, figures: Figures) -> Record:
     site = replace(entry.site, library="")
     codes = () if entry.code is None else (digest_code(entry.code),)
-    parts = entry.kinds, entry.names, entry.libraries, entry.fix, entry.edits, entry.is_editable
+    parts = entry.kinds, entry.names, entry.libraries, entry.fix, entry.edits, entry.obstacle
     return Record(site, figures, *parts, entry.file_digest, codes)
 
 
@@ -242,7 +244,7 @@ def to_plain(report: Report) -> dict[str, Any]:
                 "names": list(record.names),
                 "libraries": list(record.libraries),
                 "edits": [[list(e.start), list(e.end), e.old, e.new] for e in record.edits],
-                "editable": record.is_editable,
+                "obstacle": record.obstacle,
                 "file_digest": record.file_digest,
                 "code_digests": list(record.code_digests),
             }
@@ -275,7 +277,7 @@ def from_plain(plain: Mapping[str, Any]) -> Report:
             tuple(map(str, row["libraries"])),
             str(row["fix"]),
             tuple(Edit(_to_position(a), _to_position(b), str(old), str(new)) for a, b, old, new in row["edits"]),
-            bool(row["editable"]),
+            str(row["obstacle"]),
             str(row["file_digest"]),
             tuple(map(str, row["code_digests"])),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -29,7 +29,7 @@ class Scope(Enum):
     SPECIAL = "tensors that are not plain dense ones in host memory"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """One cause, how it is seen, and the code that cures it."""
 
@@ -50,6 +50,8 @@ class Step:
     """nothing follows: `source` is the array already, or the tensor can be asked nothing more"""
     copies: bool = True
     """the result does not share memory with what went in"""
+    neutral: bool = False
+    """applied to a tensor without this problem it changes nothing, so that one line may serve both"""
     waits: bool = False
     """it takes time, though nothing is copied"""
     itemsize: int | None = None
@@ -79,6 +81,8 @@ class Plan:
     """where the data is copied from; empty: it is in host memory"""
     cuts: bool = False
     """autograd records the tensor, and not what becomes of the array"""
+    applied: tuple[tuple[Step, str], ...] = ()
+    """the cures, each over ``{x}``, where they are a chain; empty: they are not"""
     waits: bool = True
     """the program waits for it; False: it is a matter of microseconds, whatever the tensor's size"""
 
@@ -106,6 +110,8 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
     problems: list[Problem] = []
     source, ended, curable, refused, copies = start, False, True, False, False
     device, cuts, waits = "", False, False
+    applied: list[tuple[Step, str]] = []
+    is_chain = start == "{x}"
     itemsize: int | None = None
     for step in find_steps(x):
         if door not in step.needed:
@@ -143,7 +149,9 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
             device, cuts, waits = device or first.device, cuts or first.cuts, waits or first.waits
             source = step.source.format(x=source, **{name: plan.array for name, plan in inner.items()})
         else:
-            source = step.source.format(x=source, **facts)
+            applied.append((step, step.source.format(x="{x}", **facts)))
+            source = applied[-1][1].format(x=source)
+        is_chain &= step.parts is None and not step.ends
         if step.ends:
             ended = True
             break
@@ -158,8 +166,33 @@ def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, s
         itemsize=itemsize,
         device=device,
         cuts=cuts,
+        applied=tuple(applied) if is_chain else (),
         waits=waits,
     )
+
+
+def unite(plan: Plan, other: Plan, order: Sequence[Step]) -> Plan | None:
+    """Return a plan that is right for the tensors of both; None: there is none that changes nothing for either.
+
+    Args:
+        plan: what cures the one.
+        other: what cures the other.
+        order: the steps of both, in the order of the fix.
+    """
+    if plan.array == other.array:
+        return plan
+    if not plan.applied or not other.applied:
+        return None
+    sources = dict(plan.applied) | dict(other.applied)
+    if any(not s.neutral and not (s in dict(plan.applied) and s in dict(other.applied)) for s in sources):
+        return None
+    if any(dict(plan.applied).get(s, t) != t for s, t in other.applied):
+        return None
+    source = "{x}"
+    applied = tuple((s, sources[s]) for s in order if s in sources)
+    for _, text in applied:
+        source = text.format(x=source)
+    return replace(plan, array=source + ".numpy()", applied=applied)
 
 
 def is_primary(expression: str) -> bool:

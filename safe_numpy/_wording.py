@@ -342,9 +342,12 @@ ALIASES: dict[str, str] = {
     "": "the array shares its memory",
     "parameter": "the array shares its memory, and it is a parameter: writing to the array changes the model, and "
     "autograd does not notice",
+    "leaf": "the array shares its memory, and autograd computes its gradient: writing to the array changes it, and "
+    "autograd does not notice",
     "saved": "the array shares its memory, which autograd has saved for backward(): writing to the array gives wrong "
     "gradients",
     "readonly": "the array shares its memory, and is read-only",
+    "exported": "the array is a copy, since what DLPack exports could be written to",
 }
 """what is to be known of an array that is no copy"""
 
@@ -455,6 +458,22 @@ def warn_hazard(hazard: str, subject: Subject, place: str) -> str:
     """Return the warning for a conversion that worked, and lost something."""
     return HAZARDS[hazard].format(subject=subject, place=place)
 
+
+OBSTACLES: dict[str, str] = {
+    "other": "there were too many lines: which these are, was not booked",
+    "unread": "the line does not say which expression is the tensor",
+    "conflict": "tensors of different dtypes or layouts came by, and no one expression is right for all",
+    "versions": "several versions of the file ran",
+    "cell": "it is no file",
+    "foreign": "it belongs to an installed package",
+    "missing": "the file is not there any more",
+    "changed": "the file has changed since it ran",
+    "python": "it ran under another version of Python; `safe-numpy fix` under that one can compare",
+    "code": "what ran was not made of this file alone (pytest rewrites asserts, for one)",
+    "text": "the file says something else at that place",
+    "names": "`{name}` means something else in that file",
+}
+"""why a line cannot be rewritten"""
 
 _MOST_NAMES = 20
 

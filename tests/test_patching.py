@@ -295,8 +295,9 @@ def test_modules_point_one_way() -> None:
         "frameworks._torch_ranks", "frameworks.torch", "frameworks.tensorflow", "frameworks.keras", "_lookup",
         "_failure", "_scene", "_why_attributes", "_why_operations", "_guard", "interfaces", "interfaces.at_exit",
         "interfaces.hooks", "_install", "_tree", "_why", "interfaces.status", "interfaces.ipython",
-        "interfaces.launcher", "interfaces.autoload", "interfaces.doctor", "interfaces.demo", "interfaces.cli",
-        "interfaces.pytest_plugin", "interfaces.startup.sitecustomize", "__init__", "__main__",
+        "interfaces.launcher", "interfaces.autoload", "interfaces.doctor", "interfaces.demo", "interfaces.rewrite",
+        "interfaces.fix", "interfaces.cli", "interfaces.pytest_plugin", "interfaces.startup.sitecustomize", "__init__",
+        "__main__",
     ]  # fmt: skip
     ranks = {f"safe_numpy.{name}": rank for rank, name in enumerate(order)}
     for file in root.rglob("*.py"):

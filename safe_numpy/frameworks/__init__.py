@@ -118,6 +118,10 @@ class Framework(Protocol):
         """Return what `look_closer` may want to know of `x` when it is gone; it must not keep `x` alive."""
         return None
 
+    def unite(self, plan: Plan, other: Plan) -> Plan | None:
+        """Return one plan for the tensors of two, which one line of code converts; None: there is none."""
+        return plan if plan.array == other.array else None
+
     def find_alias(self, x: Any, frame: FrameType) -> str:
         """Return whose memory an array that shares that of `x` would also share; a key of `_wording.ALIASES`.
 

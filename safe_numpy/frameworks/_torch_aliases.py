@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from torch import Tensor
+from torch.nn import Parameter
 
 from safe_numpy.frameworks import _torch_sights as sights
 from safe_numpy.frameworks._torch_modules import iterate_variables
@@ -27,15 +28,16 @@ _INPUTS = (
 
 
 def find_alias(x: Tensor, frame: FrameType) -> str:
-    """Return ``parameter`` or ``saved`` for what shares the memory of `x`, where that can be told; else nothing.
+    """Return ``parameter``, ``leaf`` or ``saved`` for what shares the memory of `x`; nothing where that cannot be told.
 
     What is saved is told by the classes of the graph's nodes: to unpack it could run a checkpoint's forward again.
     """
     if type(x) not in sights.PLAIN or not x.requires_grad:
         return ""
     same = [t for t in (x, x._base) if t is not None]
-    if any(t.is_leaf and t.requires_grad for t in same):
-        return "parameter"
+    leaves = [t for t in same if t.is_leaf and t.requires_grad]
+    if leaves:
+        return "parameter" if isinstance(leaves[0], Parameter) else "leaf"
     nodes = {t.grad_fn for t in same if t.grad_fn is not None}
     if any(not _RESULTS.isdisjoint(dir(type(node))) for node in nodes):
         return "saved"

@@ -45,7 +45,7 @@ STEPS: tuple[Step, ...] = (
     Step(Kind.TRANSFORM, "vmap", sights.see_vmap, None, EVERY_DOOR, scope=_FUNC),
     Step(Kind.DEVICE, "capture", sights.see_capture, None, _ARRAY_DOORS, _ARRAY_DOORS, scope=_SPECIAL),
     Step(Kind.SHARDED, "sharded", sights.see_sharded, None, EVERY_DOOR, scope=_SUB),
-    Step(Kind.GRAD, "grad", sights.see_grad, "{x}.detach()", _UNFORCED, copies=False),
+    Step(Kind.GRAD, "grad", sights.see_grad, "{x}.detach()", _UNFORCED, copies=False, neutral=True),
     Step(
         Kind.SHARDED, "local", sights.see_local, "{x}.to_local()", EVERY_DOOR,
         copies=False, reveal=lambda x: x._local_tensor, scope=_SUB,
@@ -59,7 +59,8 @@ STEPS: tuple[Step, ...] = (
         Kind.MASKED, "masked", sights.see_masked, "np.ma.MaskedArray({data}, mask=~{mask})", EVERY_DOOR,
         refused=frozenset({Door.ARRAY}), ends=True, copies=False, parts=sights.masked_parts, scope=_SUB,
     ),
-    Step(Kind.DEVICE, "device", sights.see_device, "{x}.cpu()", _ARRAY_DOORS - _FORCED, _ARRAY_DOORS, scope=_SPECIAL),
+    Step(Kind.DEVICE, "device", sights.see_device, "{x}.cpu()", _ARRAY_DOORS - _FORCED, _ARRAY_DOORS, neutral=True,
+         scope=_SPECIAL),
     Step(Kind.QUANTIZED, "quantized", sights.see_quantized, "{x}.dequantize()", EVERY_DOOR, itemsize=4, scope=_SPECIAL),
     # an mkldnn tensor has no casts: dense first
     Step(Kind.LAYOUT, "layout", sights.see_mkldnn, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
@@ -71,8 +72,8 @@ STEPS: tuple[Step, ...] = (
     Step(Kind.DTYPE, "packed", sights.see_packed, "{x}.view(torch.{as_dtype})", EVERY_DOOR, copies=False),
     Step(Kind.LAYOUT, "float8_layout", sights.see_float8_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
     Step(Kind.LAYOUT, "layout", sights.see_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
-    Step(Kind.CONJ, "conj", sights.see_conj, "{x}.resolve_conj()", _UNFORCED, scope=_SPECIAL),
-    Step(Kind.NEG, "neg", sights.see_neg, "{x}.resolve_neg()", _UNFORCED, scope=_SPECIAL),
+    Step(Kind.CONJ, "conj", sights.see_conj, "{x}.resolve_conj()", _UNFORCED, neutral=True, scope=_SPECIAL),
+    Step(Kind.NEG, "neg", sights.see_neg, "{x}.resolve_neg()", _UNFORCED, neutral=True, scope=_SPECIAL),
     Step(
         Kind.NESTED, "nested", sights.see_nested, "np.fromiter((row.numpy() for row in {x}.unbind()), dtype=object)",
         EVERY_DOOR, ends=True, copies=False, scope=_SPECIAL,

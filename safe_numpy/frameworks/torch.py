@@ -17,7 +17,7 @@ from torch import Tensor
 from safe_numpy import frameworks
 from safe_numpy._facts import Door, Problem, Remark, Subject
 from safe_numpy._patching import Target, when_imported
-from safe_numpy._steps import Plan, make_plan
+from safe_numpy._steps import Plan, make_plan, unite
 from safe_numpy.frameworks import Responder, _torch_aliases, _torch_modules, _torch_origin
 from safe_numpy.frameworks import _torch_sights as sights
 from safe_numpy.frameworks import _torch_steps as table
@@ -101,6 +101,10 @@ class Torch(frameworks.Framework):
             Target(Tensor, "numpy", lambda stock: _guard_numpy(stock, guard)),
             Target(Tensor, "__dlpack__", lambda stock: _guard_dlpack(stock, guard)),
         ]
+
+    def unite(self, plan: Plan, other: Plan) -> Plan | None:
+        """Return one plan for both: ``detach()`` and ``cpu()`` leave alone what needs neither."""
+        return unite(plan, other, table.STEPS)
 
     def find_alias(self, x: Tensor, frame: FrameType) -> str:
         """Tell a parameter, and a value that autograd has saved."""

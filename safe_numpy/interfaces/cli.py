@@ -7,6 +7,7 @@ import difflib
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from safe_numpy import _modes
@@ -83,7 +84,88 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     autoload.add_argument("switch", choices=("on", "off", "status"))
     autoload.set_defaults(command=_autoload)
+
+    show = commands.add_parser(
+        "report",
+        help="what permissive mode converted, from ledger files; of several processes together",
+        description="Show ledger files, as SAFE_NUMPY_REPORT=PATH and report().to_json(PATH) write them: the processes "
+        "of a run are added up.",
+    )
+    _add_paths(show)
+    show.add_argument("--json", type=Path, metavar="FILE", help="write the whole as one ledger file")
+    show.set_defaults(command=_report)
+
+    fix = commands.add_parser(
+        "fix",
+        help="rewrite the booked lines, so that they convert explicitly",
+        description="Print a unified diff that rewrites the lines of a ledger to their explicit form; what is not "
+        "certain is left, with the reason. Exit status 1 if something was left.",
+    )
+    _add_paths(fix)
+    fix.add_argument("--apply", action="store_true", help="write the files, each at one stroke")
+    fix.set_defaults(command=_fix)
     return parser
+
+
+def _add_paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a ledger file, or a folder of them")
+
+
+def _read_ledgers(paths: Sequence[Path]) -> Any:
+    """Return the report of all ledgers; in a folder, what is none is passed over, with a word."""
+    from safe_numpy import _ledger_file, _report
+
+    reports = []
+    for file in _ledger_file.find(paths):
+        try:
+            reports.append(_ledger_file.read(file))
+        except _ledger_file.NoLedgerError as error:
+            if file in paths:
+                raise
+            print(f"safe-numpy: {error}: passed over", file=sys.stderr)
+    if not reports:
+        raise FileNotFoundError(f"no ledger in {', '.join(map(str, paths))}")
+    return _report.merge(reports)
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    try:
+        whole = _read_ledgers(parsed.paths)
+        if parsed.json is not None:
+            whole.to_json(parsed.json)
+    except (OSError, ValueError) as error:
+        print(f"safe-numpy: {error}", file=sys.stderr)
+        return 2
+    print(whole)
+    return 0
+
+
+def _fix(parsed: argparse.Namespace) -> int:
+    try:
+        whole = _read_ledgers(parsed.paths)
+        from safe_numpy import _ledger_file
+        from safe_numpy.interfaces import fix
+
+        rewritings, skipped = fix.plan(whole)
+        for rewriting in rewritings:
+            print(rewriting.diff(), end="")
+            if parsed.apply:
+                _ledger_file.replace_file(rewriting.path, rewriting.new)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "libcst":
+            raise
+        print("safe-numpy: fix needs libcst: pip install 'safe-numpy[fix]'", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:
+        print(f"safe-numpy: {error}", file=sys.stderr)
+        return 2
+    for left in skipped:
+        print(f"{left.place}: left as it is: {left.reason}", file=sys.stderr)
+    count = sum(rewriting.count for rewriting in rewritings)
+    verb = "rewritten" if parsed.apply else "to rewrite; --apply does it"
+    files = f" in {len(rewritings)} file{'' if len(rewritings) == 1 else 's'}" if rewritings else ""
+    print(f"{count} line{'' if count == 1 else 's'}{files} {verb}", file=sys.stderr)
+    return 1 if skipped else 0
 
 
 def _read_mode(word: str) -> _modes.Mode:
