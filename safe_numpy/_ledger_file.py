@@ -69,7 +69,7 @@ def read(path: Path) -> Report:
     try:
         return from_plain(plain)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NoLedgerError(f"{path} is a damaged ledger: {type(error).__name__}: {error}") from None
+        raise NoLedgerError(f"{path} is damaged: {type(error).__name__}: {error}") from None
 
 
 def find(paths: Iterable[Path]) -> list[Path]:

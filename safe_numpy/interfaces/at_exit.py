@@ -37,6 +37,8 @@ class _State:
     def __init__(self) -> None:
         self.is_armed = False
         self.has_failed = False
+        self.complaint = ""
+        """what was last complained of, once"""
 
 
 _state = _State()
@@ -93,6 +95,9 @@ def deliver(is_complete: bool = True) -> None:
 
 
 def _complain(text: str) -> None:
+    if text == _state.complaint:
+        return
+    _state.complaint = text
     try:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
     except Exception:  # the user's filters make an error of it, which nobody could catch here
