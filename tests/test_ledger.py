@@ -42,9 +42,10 @@ def grads(n: int = 4) -> torch.Tensor:
 
 def test_what_is_booked() -> None:
     x, low = grads(), grads(3).bfloat16()
-    before = time.time()
+    before, firsts = time.time(), set()
     for _ in range(5):
         x.numpy()
+        firsts.add(safe_numpy.report().rows[0]["first"])
     np.asarray(low)
     after = time.time()
     rows = {row["expression"]: row for row in safe_numpy.report().rows}
@@ -62,9 +63,10 @@ def test_what_is_booked() -> None:
         row = rows[name]
         assert {key: row[key] for key in (*expected, *own)} == {**expected, **own}
         assert before <= row["first"] <= row["last"] <= after
+    assert firsts == {rows["x"]["first"]}
     assert rows["x"]["seconds"] == 0, "a matter of microseconds, whatever the size"
     assert 0 < rows["low"]["seconds"] < after - before
-    assert rows["low"]["line"] == rows["x"]["line"] + 1
+    assert rows["low"]["line"] == rows["x"]["line"] + 2
     totals = safe_numpy.report().totals
     assert (totals["sites"], totals["count"], totals["bytes"], totals["bytes_allocated"]) == (2, 6, 92, 12)
 
@@ -380,27 +382,37 @@ def test_a_forked_child_keeps_a_book_of_its_own() -> None:
     out = run("""
         import os, threading, warnings, safe_numpy, torch
         from safe_numpy import _ledger
-        warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
         safe_numpy.set_mode("permissive")
         x = torch.ones(4, requires_grad=True)
-        for _ in range(3):
-            x.numpy()
-        with _ledger.LEDGER._lock:  # as another thread may hold it at that moment
-            child = os.fork()
+        def convert(times):
+            for _ in range(times):
+                x.numpy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
+            convert(3)
+        held, let_go = threading.Event(), threading.Event()
+        def hold():
+            with _ledger.LEDGER._lock:
+                held.set()
+                let_go.wait()
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()  # while another thread holds the lock
         if child == 0:
             warnings.simplefilter("error")
             print("child", safe_numpy.report().totals["count"])
-            for _ in range(2):
-                try:
-                    x.numpy()
-                except safe_numpy.ConversionWarning:
-                    pass
+            convert(2)  # the parent has warned of this line
             print("child", safe_numpy.report().totals["count"], flush=True)
             os._exit(0)
         os.waitpid(child, 0)
+        let_go.set()
+        thread.join()
         print("parent", safe_numpy.report().totals["count"])
     """)
-    assert out.splitlines() == ["child 0", "child 0", "parent 3"]
+    assert out.splitlines() == ["child 0", "child 2", "parent 3"]
 
 
 PATH = f"{ROOT}{os.pathsep}{ROOT / 'examples'}"

@@ -57,8 +57,8 @@ class _Cut:
     walks: int = 0
     number: int = 0
     """of the latest conversion that was looked at"""
-    starved: dict[int, int] = field(default_factory=dict)
-    """at how many steps, by id of the leaf"""
+    starved: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
+    """leaves without a gradient, and at how many steps, by id"""
     flow: _flow.Flow | None = None
     """what becomes of the array; None: nobody has asked yet"""
 
@@ -174,8 +174,10 @@ def _is_due(cut: _Cut, leaf: Tensor) -> bool:
         cut.flow = _flow.follow(cut.lines)
     if cut.flow is _flow.Flow.ENDS:
         return False
-    cut.starved[id(leaf)] = cut.starved.get(id(leaf), 0) + 1
-    return cut.flow is _flow.Flow.RETURNS or cut.starved[id(leaf)] >= _PATIENCE
+    reference, steps = cut.starved.get(id(leaf), (None, 0))
+    steps = steps + 1 if reference is not None and reference() is leaf else 1  # the id may be another's by now
+    cut.starved[id(leaf)] = weakref.ref(leaf), steps
+    return cut.flow is _flow.Flow.RETURNS or steps >= _PATIENCE
 
 
 def _list_lines(frame: FrameType | None) -> list[tuple[str, int]]:
