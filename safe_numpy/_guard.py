@@ -74,7 +74,7 @@ class Guard:
                 return Outcome(error=self._explain(error, x, door, caller, plan))
             try:
                 return Outcome(self._convert(x, door, caller, plan))
-            except ConversionWarning as warning:  # the user's filters make errors of our warnings
+            except (ConversionWarning, HazardWarning) as warning:  # the user's filters make errors of our warnings
                 return Outcome(error=warning, cause=error)
             except Exception as failure:
                 explained = self._explain(error, x, door, caller, replace(plan, refused=True))
@@ -92,22 +92,30 @@ class Guard:
             return
         _inside.busy = True
         try:
-            if MODE.get() is Mode.OFF:
-                return
-            frame = find_user_frame(_find_caller(sys._getframe(1)))
-            key = (id(frame.f_code), frame.f_lineno)
-            if key in self._hazards or len(self._hazards) >= _MOST_HAZARDS:
-                return
-            subject = self.framework.describe(x)()
-            place = find_place(frame) if find_place is not None else ""
-            _warn_at(locate(frame), frame, HazardWarning(_wording.warn_hazard(hazard, subject, place)))
-            self._hazards[key] = frame.f_code  # keeps the id from being used again
+            if MODE.get() is not Mode.OFF:
+                self.warn_hazard_at(find_user_frame(_find_caller(sys._getframe(1))), x, hazard, find_place)
         except HazardWarning:
             raise  # the user's filters make errors of our warnings
         except Exception:
             return  # the conversion worked: nothing of ours may spoil it
         finally:
             _inside.busy = False
+
+    def warn_hazard_at(
+        self, frame: FrameType, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None
+    ) -> None:
+        """Do so for the line that `frame` runs.
+
+        Raises:
+            HazardWarning: the user's filters make errors of our warnings.
+        """
+        key = (id(frame.f_code), frame.f_lineno)
+        if key in self._hazards or len(self._hazards) >= _MOST_HAZARDS:
+            return
+        subject = self.framework.describe(x)()
+        place = find_place(frame) if find_place is not None else ""
+        _warn_at(locate(frame), frame, HazardWarning(_wording.warn_hazard(hazard, subject, place)))
+        self._hazards[key] = frame.f_code  # keeps the id from being used again
 
     def warn_severed(self, names: Sequence[str], site: Site, expression: str) -> None:
         """Warn of parameters that got no gradient, since a conversion at `site` cut their path."""
@@ -144,7 +152,7 @@ class Guard:
         was_busy, _inside.busy = _inside.busy, True
         try:
             return self._convert(x, door, _find_caller(sys._getframe(1)), examine(self.framework, x, door))
-        except ConversionWarning:
+        except (ConversionWarning, HazardWarning):
             raise
         except Exception:
             return NotImplemented
@@ -163,7 +171,7 @@ class Guard:
             if caller.f_code is not self.framework.array_code:
                 return self._convert(x, Door.NUMPY, caller, plan)
             return NotImplemented if _is_unwanted(Door.ARRAY) else self._convert(x, Door.ARRAY, caller, plan)
-        except ConversionWarning:
+        except (ConversionWarning, HazardWarning):
             raise
         except Exception:
             return NotImplemented  # the stock code is asked, and its error answered, as if nobody had looked ahead
@@ -219,6 +227,8 @@ class Guard:
             with self.framework.undisturbed():
                 text = entry.edits[0].old if entry.edits else ", ".join(entry.names)
                 place.look_at = watch.remember(x, entry, entry.site, text, find_user_frame(caller))
+        except HazardWarning:
+            raise  # the user's filters make errors of our warnings
         except Exception:
             place.look_at = sys.maxsize
 

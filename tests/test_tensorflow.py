@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import warnings
 from collections.abc import Callable
@@ -226,6 +227,28 @@ def test_a_tape_that_records_is_warned_about_once_per_site() -> None:
     opened = test_a_tape_that_records_is_warned_about_once_per_site.__code__.co_firstlineno + 2
     assert f"opened at {__file__}:{opened}, " in text or f"opened at {__file__}:{opened}," in text
     assert tape.gradient(loss, v) is None, "the hazard is real"
+
+
+@pytest.mark.parametrize("kind", ["SparseTensor", "IndexedSlices"])
+def test_a_composite_that_permissive_mode_takes_from_a_tape(kind: str) -> None:
+    v = tf.Variable([1.0, 2.0])
+
+    def make() -> Any:
+        if kind == "SparseTensor":
+            return tf.SparseTensor([[0], [1]], v * 2, [2])
+        return tf.IndexedSlices(v * 2, tf.constant([0, 1]), tf.constant([2]))
+
+    with warnings.catch_warnings(record=True) as caught, safe_numpy.mode("permissive"):
+        warnings.simplefilter("always")
+        for inside in (False, True, True):
+            with tf.GradientTape() if inside else contextlib.nullcontext():
+                np.testing.assert_array_equal(make().numpy(), [2, 4])
+    kinds = [w.category for w in caught]
+    assert kinds == [safe_numpy.ConversionWarning, safe_numpy.HazardWarning]
+    assert str(caught[1].message).startswith(
+        f"numpy() of {kind} float32[2] on cpu:0 inside a GradientTape that records"
+    )
+    assert caught[1].filename == __file__
 
 
 @pytest.mark.parametrize("mode", ["off", "explain"])

@@ -33,6 +33,11 @@ class Responder(Protocol):
     def convert(self, x: Any, door: Door) -> Any:
         """Convert `x`, which `permits` allowed: booked, and warned about; NotImplemented if that fails."""
 
+    def warn_hazard_at(
+        self, frame: FrameType, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None
+    ) -> None:
+        """Do so for the line that `frame` runs."""
+
     def warn_severed(self, names: Sequence[str], site: Site, expression: str) -> None:
         """Warn of parameters that got no gradient, since a conversion cut their path."""
 

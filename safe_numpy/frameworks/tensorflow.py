@@ -51,10 +51,29 @@ def _find_owner(cls: type, name: str) -> type:
     return next(c for c in cls.__mro__ if name in vars(c))
 
 
+class _TapeWatch:
+    """Warns where a conversion leaves a tape: who is upstream, only the tape's own ``gradient`` finds out."""
+
+    steps = 0
+
+    def __init__(self) -> None:
+        self.warn: Callable[..., None] | None = None
+
+    def remember(self, x: Any, key: object, site: Site, expression: str, frame: FrameType) -> int:
+        """Warn, once per call site."""
+        if self.warn is not None:
+            self.warn(frame, x, "tape", _find_tape)
+        return self.steps
+
+
+_WATCH = _TapeWatch()
+
+
 class TensorFlow(frameworks.Framework):
     """What the guard knows of TensorFlow."""
 
     name = "tensorflow"
+    watch = _WATCH
 
     # The classes, not instances' types: to make a tensor is to initialise the runtime, after which the program could
     # not configure its devices any more.
@@ -73,7 +92,7 @@ class TensorFlow(frameworks.Framework):
     def plan(self, x: Any, door: Door) -> Plan:
         """Say what stops `x` at `door`, and what cures it."""
         # EagerTensor.numpy() always copies
-        return replace(make_plan(table.find_steps, x, door), copies=True)
+        return replace(make_plan(table.find_steps, x, door), copies=True, cuts=_is_recorded(x))
 
     names: Mapping[str, Any] = MappingProxyType({"tf": tf, "np": np})
 
@@ -109,6 +128,7 @@ class TensorFlow(frameworks.Framework):
 
     def targets(self, guard: Responder) -> list[Target]:
         """Return the doors to guard."""
+        _WATCH.warn = guard.warn_hazard_at
         method, missing = functools.partial(guard_method, guard), functools.partial(guard_missing, guard)
         eager = self._eager
         exported = [Target(eager, "__dlpack__", functools.partial(_guard_dlpack, guard))]
@@ -213,6 +233,13 @@ def _watch_tape(guard: Responder, x: Any) -> None:
     """Warn where the array leaves a tape that records the tensor: what is computed from it has no gradient."""
     if _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
         guard.warn_hazard(x, "tape", _find_tape)
+
+
+def _is_recorded(x: Any) -> bool:
+    """Tell whether an active tape records the values of a composite."""
+    if not isinstance(x, _INDEXED) or _tapes.TFE_Py_TapeSetIsEmpty() or table.find_graph(x) is not None:
+        return False
+    return bool(_tapes.TFE_Py_TapeSetShouldRecordBackprop([x.values]))
 
 
 def _find_tape(frame: FrameType) -> str:
