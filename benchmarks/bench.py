@@ -177,6 +177,33 @@ def measure_lookup(rounds: int) -> list[dict[str, Any]]:
     ]  # not the first: it imports
 
 
+def measure_books(rounds: int) -> list[dict[str, Any]]:
+    """Time what permissive mode does beside a conversion: the ledger's entry, and the look at an optimizer's step."""
+    from safe_numpy._ledger import LEDGER
+    from safe_numpy.frameworks._torch_cuts import WATCH
+
+    network = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(30)))  # 60 parameters
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    booked, looked, idle = [], [], []
+    with warnings.catch_warnings(), safe_numpy.mode("permissive"):
+        warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
+        out = network(torch.ones(2, 4))
+        out.sum().backward()
+        out.numpy()
+        (entry, *_) = LEDGER.list_entries()
+        for _ in range(rounds):
+            booked.append(time_calls(lambda: LEDGER.add(entry, True, 8, 8, "", 0, 1e-6), 20000))
+            WATCH._seen.clear()  # as after a conversion since the last step
+            looked.append(time_calls(lambda: WATCH._before_step(optimizer, (optimizer,), {}), 1))
+            idle.append(time_calls(lambda: WATCH._before_step(optimizer, (optimizer,), {}), 2000))
+    rows = (
+        ("booking one conversion", booked, 1e3),
+        ("a step, 60 parameters, after a cut", looked, 50e3),
+        ("a step, no cut since the last", idle, 50e3),
+    )
+    return [{"row": name, "ours_ns": statistics.median(times), "limit_ns": limit} for name, times, limit in rows]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=21, help="more rounds, steadier medians")
@@ -189,11 +216,11 @@ def main() -> None:
     for r in rows:
         limit = "" if r["limit"] is None else f"{r['limit']:.2f}"
         print(f"{r['row']:48}{r['ours_ns']:11.0f} ns{r['stock_ns']:11.0f} ns{r['ratio']:8.2f}{limit:>8}")
-    lookups = measure_lookup(arguments.rounds)
-    for r in lookups:
+    others = measure_lookup(arguments.rounds) + measure_books(arguments.rounds)
+    for r in others:
         limit = "" if r["limit_ns"] is None else f"{r['limit_ns'] / 1000:.0f} µs"
-        print(f"{r['row']:48}{r['ours_ns'] / 1000:11.1f} µs{'':22}{limit:>10}")
-    rows += lookups
+        print(f"{r['row']:48}{r['ours_ns'] / 1000:11.2f} µs{'':22}{limit:>10}")
+    rows += others
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2))
 

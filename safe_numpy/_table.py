@@ -69,11 +69,12 @@ def to_html(table: Table) -> str:
 def _make_cells(line: Line, figures: int) -> str:
     cells = [html.escape(cell) for cell in line.cells]
     bar = f"width: {100 * line.share:.0f}%; height: 0.4em; background: currentColor; opacity: 0.4; margin-left: auto"
-    cells[0] += f'<div style="{bar}"></div>'
+    cells[0] += f'<div style="min-width: 7em"><div style="{bar}"></div></div>'
     code = html.escape(line.code)
     cells[-1] += f'<pre style="font-family: monospace; margin: 0.3em 0 0 0">{code}</pre>' if code else ""
     return "".join(f"<td{_style(i < figures)}>{cell}</td>" for i, cell in enumerate(cells))
 
 
 def _style(is_figure: bool) -> str:
-    return f' style="text-align: {"right" if is_figure else "left"}; vertical-align: top; white-space: nowrap"'
+    side = "right" if is_figure else "left"
+    return f' style="text-align: {side}; vertical-align: top; white-space: nowrap; padding: 0.2em 0.7em"'

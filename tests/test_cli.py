@@ -81,7 +81,7 @@ def test_another_sitecustomize_still_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("docter",), "'docter' is none of run, demo, doctor, autoload; did you mean 'doctor'?"),
+        (("docter",), "'docter' is none of run, demo, doctor, autoload, report, fix; did you mean 'doctor'?"),
         (("run",), "expected a script, -m module or -c code"),
         (("run", "--mode", "permisive", "x.py"), "did you mean 'permissive'?"),
         (("autoload", "onn"), "did you mean 'on'?"),
@@ -97,7 +97,7 @@ def test_wrong_words(arguments: tuple[str, ...], said: str) -> None:
 
 def test_help_and_version() -> None:
     assert "doctor" in command("--help").stdout
-    for word in ("run", "demo", "doctor", "autoload"):
+    for word in ("run", "demo", "doctor", "autoload", "report", "fix"):
         done = command(word, "--help")
         assert (done.returncode, done.stderr) == (0, "")
         assert len(done.stdout.splitlines()) >= 4
@@ -219,4 +219,4 @@ def test_the_readme_commands_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     for line in textwrap.dedent(readme).splitlines():
         if line.strip().startswith("safe-numpy "):
-            assert line.split()[1] in ("run", "demo", "doctor", "autoload", "--help"), line
+            assert line.split()[1] in ("run", "demo", "doctor", "autoload", "report", "fix", "--help"), line

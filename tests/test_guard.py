@@ -42,7 +42,8 @@ def test_one_warning_per_call_site() -> None:
     assert [w.lineno - first for w in caught] == [0, 1, 2, 4]
     assert sorted(row["count"] for row in safe_numpy.report().rows) == [3, 100, 100, 100]
     assert str(caught[0].message) == (
-        "`x`, Tensor float32[2, 2] on cpu, became a NumPy array: detached from autograd; the array shares its memory. "
+        "`x`, Tensor float32[2, 2] on cpu, became a NumPy array: detached from autograd; the array shares its memory, "
+        "and autograd computes its gradient: writing to the array changes it, and autograd does not notice. "
         "Written out: x.detach().numpy()"
     )
 

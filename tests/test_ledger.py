@@ -334,7 +334,7 @@ def test_the_table_in_a_notebook() -> None:
     assert not re.search("<script|src=|href=|url\\(|[^-]color:", html), "the page's own colours, nothing from outside"
     assert "w<0>" not in html
     assert "h, w&lt;0&gt;" in html
-    bars = re.findall(r"width: (\d+)%", html)
+    bars = re.findall(r"width: (\d+)%; height", html)
     assert bars == ["100", "0"]
 
 

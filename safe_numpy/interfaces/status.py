@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from safe_numpy import _install, _modes
+from safe_numpy import _install, _modes, _policy
 from safe_numpy._registry import FRAMEWORKS
 
 
@@ -15,6 +15,7 @@ def describe_status() -> str:
     if not _install.is_installed():
         return f"mode {_modes.get_mode().value}, set by {_modes.MODE.get_speaker()}; no guard is installed"
     lines = [f"mode {_modes.get_mode().value}, set by {_modes.MODE.get_speaker()}"]
+    lines += [f"{s.name} {s.get()!r}, set by {s.get_speaker()}" for s in _policy.SETTINGS if s.get() != s.default]
     lines += [f"guarded: {', '.join(guarded)}"] if guarded else []
     lines += [f"guarded once imported: {', '.join(waiting)}"] if waiting else []
     return "\n".join(lines)
