@@ -17,7 +17,7 @@ CASES: dict[str, tuple[Flow, str]] = {
     ),
     "by a container": (
         Flow.RETURNS,
-        "def f(xs):\n    out = []\n    for x in xs:\n        out.append(x.numpy())  # 1\n    return torch.as_tensor(out)",
+        "def f(x):\n    out = []\n    out.append(x.numpy())  # 1\n    return torch.as_tensor(out)",
     ),
     "by an item": (Flow.RETURNS, "def f(x):\n    a[0] = x.numpy()  # 1\n    return torch.tensor(a)"),
     "by a walrus": (Flow.RETURNS, "def f(x):\n    if (a := x.numpy()).any():  # 1\n        return torch.tensor(a)"),
@@ -27,7 +27,7 @@ CASES: dict[str, tuple[Flow, str]] = {
     ),
     "by the caller": (
         Flow.RETURNS,
-        "def s(x):\n    y = x.numpy()  # 1\n    return y * 2\ndef f(x):\n    z = s(x)  # 2\n    return torch.as_tensor(z)",
+        "def s(x):\n    y = x.numpy()  # 1\n    return y * 2\nz = s(x)  # 2\ntorch.as_tensor(z)",
     ),
     "by the caller's line": (
         Flow.RETURNS,
