@@ -9,7 +9,8 @@ ENV := .venv/.complete
 demo: $(ENV)
 	$(BIN)/python examples/digits.py
 	$(BIN)/python examples/digits_tensorflow.py
-	SAFE_NUMPY=permissive $(BIN)/python examples/digits.py
+	SAFE_NUMPY=permissive SAFE_NUMPY_REPORT=demo-output/ledger.json $(BIN)/python examples/digits.py
+	$(BIN)/safe-numpy fix demo-output/ledger.json
 
 test: $(ENV)
 	SAFE_NUMPY_TEST_FRAMEWORKS=torch,tensorflow $(BIN)/python -m pytest --numprocesses 2

@@ -110,7 +110,7 @@ class Guard:
             HazardWarning: the user's filters make errors of our warnings.
         """
         key = (id(frame.f_code), frame.f_lineno)
-        if key in self._hazards or len(self._hazards) >= _MOST_HAZARDS:
+        if key in self._hazards or len(self._hazards) >= _MOST_HAZARDS or get_rank():
             return
         subject = self.framework.describe(x)()
         place = find_place(frame) if find_place is not None else ""
