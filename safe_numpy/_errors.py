@@ -468,5 +468,5 @@ def make_error(original: Exception, kind: Kind, diagnosis: _MakeDiagnosis, site:
     return error
 
 
-for _class in (ConversionError, ConversionWarning, HazardWarning, *CLASSES.values()):
+for _class in (ConversionError, ConversionWarning, HazardWarning, SeveredGradientWarning, *CLASSES.values()):
     _class.__module__ = "safe_numpy"  # where people find it, and so how a traceback shows it
