@@ -49,6 +49,8 @@ class Diagnosis:
     """the user's line"""
     remarks: tuple[Remark, ...] = ()
     """what else is to be known in this situation"""
+    is_silent: bool = False
+    """the stock conversion works, and its result is wrong or a trap"""
 
     def __str__(self) -> str:
         return _wording.explain(self)
@@ -69,6 +71,7 @@ def make_diagnosis(
     site: Site | None = None,
     array_nbytes: int = 0,
     remarks: tuple[Remark, ...] = (),
+    is_silent: bool = False,
 ) -> Diagnosis:
     """Put together what was found out: `reading` knows the user's expression, and his line corrected."""
     # `x`, where nothing is known; but next to code that may have an `x` of its own, something else
@@ -89,6 +92,7 @@ def make_diagnosis(
         shown=fix and (reading.shown or fix),
         site=site and replace(site, source=reading.source, rank=find_rank()),
         remarks=remarks,
+        is_silent=is_silent,
     )
 
 

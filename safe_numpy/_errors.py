@@ -450,7 +450,35 @@ class NumpyError(ConversionError):
     kind = Kind.NUMPY
 
 
+class SilentError(ConversionError, ValueError):
+    """Strict mode: the conversion would work, and its result would be silently wrong, or a trap.
+
+    `diagnosis.problems` says which of these: the values are not the tensor's (DLPack of a lazily negated tensor or of
+    a wrapper subclass, freed storage, `torch.func.functionalize`), a derivative is lost (a forward-mode dual, an open
+    `tf.GradientTape`), a write to the array would change more than it says (expanded memory, a parameter, what
+    autograd has saved), or an array of objects would come out (composites, lists of 0-d tensors).
+
+    >>> import numpy as np, torch, safe_numpy
+    >>> negated = torch._neg_view(torch.tensor([1.0, 2.0]))
+    >>> with safe_numpy.mode("strict"):
+    ...     np.from_dlpack(negated)
+    Traceback (most recent call last):
+    safe_numpy.SilentError: __dlpack__() would give an array that is silently wrong
+    ...
+
+    Works:
+
+    >>> negated.resolve_neg().numpy()
+    array([-1., -2.], dtype=float32)
+    """
+
+
 CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
+
+
+def make_silent_error(original: ValueError, diagnosis: _MakeDiagnosis, site: Site | None) -> SilentError:
+    """Return the error for a conversion that works, and should not; see `make_error`."""
+    return SilentError(str(original), diagnosis, site)
 
 
 def make_error(original: Exception, kind: Kind, diagnosis: _MakeDiagnosis, site: Site | None) -> ConversionError:
@@ -468,5 +496,6 @@ def make_error(original: Exception, kind: Kind, diagnosis: _MakeDiagnosis, site:
     return error
 
 
-for _class in (ConversionError, ConversionWarning, HazardWarning, SeveredGradientWarning, *CLASSES.values()):
+_WARNINGS = (ConversionWarning, HazardWarning, SeveredGradientWarning)
+for _class in (ConversionError, SilentError, *_WARNINGS, *CLASSES.values()):
     _class.__module__ = "safe_numpy"  # where people find it, and so how a traceback shows it

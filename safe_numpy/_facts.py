@@ -30,6 +30,11 @@ class Kind(StrEnum):
     COMPOSITE = "composite"
     HANDLE = "handle"
     NUMPY = "numpy"
+    TANGENT = "tangent"
+    EXPANDED = "expanded"
+    ALIAS = "alias"
+    TAPE = "tape"
+    OBJECT = "object"
 
 
 class Door(StrEnum):

@@ -19,9 +19,10 @@ from safe_numpy._facts import NOTHING_READ, Door, Problem, Reading, Remark, Subj
 from safe_numpy._steps import Plan
 from safe_numpy.frameworks import Framework
 
-_HELD_BY_US = 5
-"""references to a temporary, as `capture` counts them: the guarded function's, those of `respond` and `_explain`, and
-its own two"""
+_OURSELVES = __name__.partition(".")[0]
+_HELD_BY_US = 6
+"""references to a temporary, as `capture` counts them: the guarded function's, those of `respond`, `_explain` and
+`_capture`, and its own two"""
 
 
 class Asking(NamedTuple):
@@ -39,7 +40,7 @@ class Asking(NamedTuple):
         `array_code` is of the framework's own ``__array__``, which stands between a line and the guard as no library.
         """
         frame, called = find_user_call(caller)
-        if called is None or called.f_code is array_code:
+        if called is None or called.f_code is array_code or find_package(called) == _OURSELVES:
             return cls(frame, None, frame is caller, "")
         return cls(frame, called, False, find_package(called))
 
@@ -70,6 +71,8 @@ class Failure(NamedTuple):
     site: Site
     array_nbytes: int
     remarks: tuple[Remark, ...]
+    is_silent: bool = False
+    """the stock conversion worked"""
 
     @classmethod
     def capture(
@@ -104,14 +107,17 @@ class Failure(NamedTuple):
                 problems, remarks = self.framework.look_closer(x, self.clue, problems, reading.path, stack)
         except Exception:  # what is there already is worth showing
             pass
+        # what is right for an element is no fix for a list that is not to be found
+        is_lost = self.plan.is_for_elements and reading.fix is None
         return make_diagnosis(
-            replace(self.plan, problems=tuple(problems)),
+            replace(self.plan, problems=tuple(problems), array=None if is_lost else self.plan.array),
             self.describe(),
             self.order,
             reading=reading,
             site=self.site,
             array_nbytes=self.array_nbytes,
             remarks=(*self.remarks, *remarks),
+            is_silent=self.is_silent,
         )
 
     def _read(self, x: Any, frame: FrameType, called: FrameType | None) -> Reading:

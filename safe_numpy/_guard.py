@@ -14,7 +14,7 @@ from time import perf_counter
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from safe_numpy import _memory, _wording
+from safe_numpy import _memory, _wording, frameworks
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import (
@@ -22,7 +22,9 @@ from safe_numpy._errors import (
     ConversionWarning,
     HazardWarning,
     SeveredGradientWarning,
+    SilentError,
     make_error,
+    make_silent_error,
 )
 from safe_numpy._facts import Door, Kind, Problem, Reading, Remark
 from safe_numpy._failure import Asking, Failure, count_copied, digest_source, name_tree, read_conversion
@@ -43,6 +45,7 @@ class _Inside(threading.local):
 
 
 _inside = _Inside()
+_CALLS = {Door.NUMPY: "numpy()", Door.FORCE: "numpy(force=True)", Door.ARRAY: "np.asarray", Door.DLPACK: "__dlpack__()"}
 _MOST_HAZARDS = 10_000
 
 
@@ -133,6 +136,47 @@ class Guard:
         except Exception:
             return ""
 
+    def check(self, x: Any, door: Door) -> SilentError | None:
+        """Return the error to raise for a conversion that worked, where strict mode holds and something is wrong."""
+        if _inside.busy or not self.active or MODE.get() is not Mode.STRICT:
+            return None
+        _inside.busy = True
+        try:
+            caller = _find_caller(sys._getframe(1))
+            if caller.f_code is self.framework.array_code:
+                door = Door.ARRAY
+            with self.framework.undisturbed():
+                plan = self.framework.plan_strictly(x, door)
+            if not plan.problems:
+                return None
+            failure, _ = self._capture(x, door, caller, plan, self.framework.plan_strictly)
+            original = ValueError(_wording.SILENT.format(call=_CALLS[door]))
+            return make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site)
+        except Exception:
+            return None  # the conversion worked: nothing of ours may spoil it
+        finally:
+            _inside.busy = False
+
+    def warn_exported(self, x: Any) -> None:
+        """Warn, once per call site, where DLPack exports something else than the tensor's values."""
+        if _inside.busy or not self.active or MODE.get() is Mode.OFF:
+            return
+        _inside.busy = True
+        try:
+            with self.framework.undisturbed():
+                plan = self.framework.plan(x, Door.DLPACK)
+                whole = self.framework.plan(x, Door.NUMPY)
+            if plan.problems:
+                frame = find_user_frame(_find_caller(sys._getframe(1)))
+                text = _wording.describe_export(make_diagnosis(whole, self.framework.describe(x)()), plan.problems)
+                self.warn_hazard_at(frame, x, "exported", lambda frame: text)
+        except HazardWarning:
+            raise  # the user's filters make errors of our warnings
+        except Exception:
+            return  # the conversion worked: nothing of ours may spoil it
+        finally:
+            _inside.busy = False
+
     def permits(self, x: Any, door: Door) -> bool:
         """Tell whether a conversion of `x` at `door` would be made, here and now; never raises."""
         if _inside.busy or not self.active:
@@ -179,15 +223,20 @@ class Guard:
             _inside.busy = False
 
     def _explain(self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan) -> ConversionError:
+        failure, plan = self._capture(x, door, caller, plan, self.framework.plan)
+        return explain_error(error, plan, failure.order, failure.diagnose, failure.site)
+
+    def _capture(
+        self, x: Any, door: Door, caller: FrameType, plan: Plan, find_plan: Callable[[Any, Door], Plan]
+    ) -> tuple[Failure, Plan]:
         framework = self.framework
         asking = Asking.find(caller, framework.array_code)
         with framework.undisturbed():
             if door is Door.DLPACK:
                 # A capsule may stay on its device; the array that the reader is after may not.
-                whole = framework.plan(x, Door.NUMPY)
+                whole = find_plan(x, Door.NUMPY)
                 plan = replace(whole, problems=plan.problems, refused=plan.refused)
-            failure = Failure.capture(framework, x, plan, door, asking, _find_remarks(plan, door))
-        return explain_error(error, plan, failure.order, failure.diagnose, failure.site)
+            return Failure.capture(framework, x, plan, door, asking, _find_remarks(plan, door)), plan
 
     def _convert(self, x: Any, door: Door, caller: FrameType, plan: Plan) -> Any:
         """Return the array that `plan` makes of `x`; book it, and warn where `caller` is a new call site."""
@@ -258,6 +307,42 @@ class Guard:
         found = Found(kinds, reading.name or "", site.library, diagnosis.shown or "", reading.edits, obstacle, digest)
         LEDGER.note(place, plan.array, found)
         return place
+
+
+def check_list(data: Any, consumer: str) -> SilentError | None:
+    """Return the error to raise in strict mode for a list of 0-d tensors, of which `consumer` makes objects."""
+    if _inside.busy or MODE.get() is not Mode.STRICT:
+        return None
+    try:
+        column = _find_scalars(data)
+        framework = frameworks.of(column[0]) if column else None
+        if framework is None:
+            return None
+        facts = {"count": str(len(column)), "consumer": consumer}
+        problem = Problem(Kind.OBJECT, "scalars", facts, refused=True)
+        plan = Plan((problem,), "{x}.item()", None, refused=True, copies=True, itemsize=None)
+        asking = Asking.find(sys._getframe(2), None)  # who called the constructor
+        with framework.undisturbed():
+            failure = Failure.capture(framework, column[0], plan, Door.ARRAY, asking)
+        original = ValueError(_wording.SILENT.format(call=consumer))
+        return make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site)
+    except Exception:
+        return None
+
+
+def _find_scalars(data: Any) -> Sequence[Any]:
+    """Return the first list in `data` that begins with a 0-d tensor, or the values of its first row."""
+    pending = [data, *(data.values() if isinstance(data, dict) else data[:1])]
+    for column in pending:
+        values = list(column.values()) if isinstance(column, dict) and column is not data else column
+        if isinstance(values, (list, tuple)) and values and _is_scalar(values[0]):
+            return values
+    return ()
+
+
+def _is_scalar(x: Any) -> bool:
+    framework = frameworks.of(x)
+    return framework is not None and framework.describe(x)().shape == "[]"
 
 
 def _is_unwanted(door: Door) -> bool:

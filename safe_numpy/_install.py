@@ -8,7 +8,7 @@ import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from safe_numpy._modes import Mode, get_mode, on_wake
+from safe_numpy._modes import Mode, get_mode, is_strict_anywhere, on_strict, on_wake
 from safe_numpy._patching import PatchStack, when_imported
 from safe_numpy._registry import FRAMEWORKS
 from safe_numpy.interfaces import at_exit, hooks
@@ -23,6 +23,8 @@ class _State:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.patches = PatchStack()
+        self.consumers = PatchStack()
+        """constructors of libraries that take tensors apart, while somebody is in strict mode"""
         self.guards: dict[str, Guard] = {}
         self.hooked: set[str] = set()
         self.installed = False
@@ -47,6 +49,8 @@ def install() -> None:
             else:
                 _state.hooked.add(module)
                 when_imported(module, _on_import)
+        if is_strict_anywhere():
+            _be_strict(True)
 
 
 def uninstall() -> None:
@@ -60,9 +64,10 @@ def uninstall() -> None:
         hooks.uninstall()
         for guard in _state.guards.values():
             guard.active = False
+            guard.framework.be_strict(False)
             guard.framework.release()
         _state.guards.clear()
-        left = _state.patches.undo()
+        left = _state.patches.undo() + _state.consumers.undo()
     if left:
         warnings.warn(
             f"another library has patched {', '.join(left)} on top of safe_numpy's guard, which therefore stays in "
@@ -100,7 +105,33 @@ def _guard_if_loaded(module: str) -> None:
     guard = Guard(framework)
     _state.patches.apply(framework.targets(guard))
     _state.guards[module] = guard
+    framework.be_strict(is_strict_anywhere())
     at_exit.watch(LEDGER)
+
+
+def _be_strict(is_on: bool) -> None:
+    """Put what looks at every conversion in place, or take it out."""
+    with _state.lock:
+        for guard in _state.guards.values():
+            guard.framework.be_strict(is_on)
+        _state.consumers.undo()
+        if is_on and "pandas" not in _state.hooked:
+            _state.hooked.add("pandas")
+            when_imported("pandas", _guard_consumers)
+        elif is_on:
+            _guard_consumers()
+
+
+def _guard_consumers(module: ModuleType | None = None) -> None:
+    if not (_state.installed and is_strict_anywhere() and sys.modules.get("pandas")):
+        return
+    from safe_numpy._guard import check_list
+    from safe_numpy.frameworks import pandas
+
+    _state.consumers.apply(pandas.list_targets(check_list))
+
+
+on_strict(_be_strict)
 
 
 def install_unless_off() -> None:

@@ -54,7 +54,8 @@ def read_site(
     replacements = _Replacements(running, evaluator, called)
     if place is None or not text:
         inside = running.excerpt.find_text(running.node) if running.node is not None else ""
-        correction = _correct(running, replacements.find_unknown() if plan.array is not None else {})
+        is_curable = plan.array is not None and not plan.is_for_elements
+        correction = _correct(running, replacements.find_unknown() if is_curable else {})
         inside = shorten(" ".join(inside.split()), _MOST_INSIDE)
         return Reading(inside=inside, source=source, **correction)
     name = _as_name(text, place.path)
@@ -124,9 +125,10 @@ class _Replacements:
             return {}  # it goes through other hands first, which may want the tensor
         found: dict[ast.expr, str] = {}
         if place.path:
-            text = self._convert_container(place)
-            if text is None:
-                return {}
+            elements = plan if plan.is_for_elements else None
+            text = self._convert_container(place, elements)
+            if text is None or elements is not None:
+                return {} if text is None else {place.node: text}
             found[place.node] = text
         elif (value := self._get(place.node)) is x or value is None:  # None: it cannot be evaluated
             found[place.node] = self._render(plan, place.node)
@@ -174,17 +176,20 @@ class _Replacements:
             return self._convert_container(Place(node, "[0]", value))
         return None
 
-    def _convert_container(self, place: Place) -> str | None:
+    def _convert_container(self, place: Place, elements: Plan | None = None) -> str | None:
+        """Return the code that converts a container's elements; by the plan `elements`, where that is for each."""
         text, value = self.running.excerpt.find_text(place.node), place.value
         name = text if is_primary(text) else f"({text})"
-        fix = self._find_common_fix(_get_elements(value)) if place.path.count("[") == 1 else None
+        fix = None
+        if place.path.count("[") == 1:
+            fix = self._find_common_fix(_get_elements(value)) if elements is None else elements.render("t")
         if fix is not None and type(value) is list:
             return f"[{fix} for t in {text}]"
         if fix is not None and type(value) is tuple:
             return f"tuple({fix} for t in {text})"
         if fix is not None and type(value) is dict:
             return f"{{k: {fix} for k, t in {name}.items()}}"
-        return None if "." in place.path else f"safe_numpy.to_numpy({text})"
+        return None if "." in place.path or elements is not None else f"safe_numpy.to_numpy({text})"
 
     def _find_common_fix(self, elements: list[Any]) -> str | None:
         """Return what converts every element, called ``t``; None if they need different things, or too many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from enum import Enum
@@ -123,7 +124,8 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
 
     def __enter__(self) -> None:
         _wake(self._values["mode"])
-        _settings.enter_block(self._values)
+        need = {_Need.NAME: _Need()} if self._values["mode"] is Mode.STRICT else {}
+        _settings.enter_block({**self._values, **need})
 
     def __exit__(self, *exc_info: object) -> None:
         _settings.leave_block()
@@ -169,6 +171,50 @@ def _parse_all(mode: object, given: Mapping[str, object]) -> dict[str, Any]:
             )
         values[setting.name] = setting.parse(given[setting.name])
     return values
+
+
+class _Need:
+    """What a block in strict mode holds, and with it every context that was copied from it and lives on."""
+
+    NAME = "need for strict mode"
+    live = 0
+
+    def __init__(self) -> None:
+        with _lock:
+            _Need.live += 1
+            _notify()
+
+    def __del__(self) -> None:
+        with _lock:
+            _Need.live -= 1
+            _notify()
+
+
+_lock = threading.RLock()  # a block may end, by garbage collection, while another begins
+_listeners: list[Callable[[bool], None]] = []
+
+
+def on_strict(listener: Callable[[bool], None]) -> None:
+    """Tell `listener` whether anybody is in strict mode: at once, and whenever that changes."""
+    _listeners.append(listener)
+    listener(is_strict_anywhere())
+
+
+def is_strict_anywhere() -> bool:
+    """Tell whether strict mode holds for the process, or in a block of any thread or task."""
+    return _Need.live > 0 or MODE.get_outside() is Mode.STRICT
+
+
+def _notify() -> None:
+    with _lock:
+        told = None
+        while told is not (wanted := _Need.live > 0 or MODE.current is Mode.STRICT):  # it may change meanwhile
+            told = wanted
+            for listener in _listeners:
+                listener(wanted)
+
+
+MODE.on_change = _notify
 
 
 def _wake(wanted: Mode) -> None:

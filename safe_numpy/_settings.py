@@ -36,13 +36,16 @@ class Setting(Generic[_Value]):
         self.default = default
         self._fallback = fallback
         self._read, self._key = _make_reader(variable)
+        self.on_change: Callable[[], None] = lambda: None
+        """called when what holds outside of any block may have changed"""
         self.reset()
 
     def reset(self) -> None:
         """Forget what was said."""
         self._raw: object = None  # what was last found in the environment
         self._by_call: tuple[_Value, str] | None = None  # with the function that was called
-        self._current = self.default
+        self.current = self.default
+        """what holds outside of any block, as far as the variable was looked at"""
         self._speaker = "default"
 
     def get(self) -> _Value:
@@ -58,7 +61,7 @@ class Setting(Generic[_Value]):
         raw = self._read(self._key)
         if raw != self._raw:
             self._hear(raw)
-        return self._current
+        return self.current
 
     def get_speaker(self) -> str:
         """Return who set the value that is in force here."""
@@ -72,19 +75,22 @@ class Setting(Generic[_Value]):
         """Set it for the process; `value` is parsed."""
         self.get_outside()  # a variable that has changed spoke before us
         self._by_call = value, speaker
-        self._current, self._speaker = value, speaker
+        self.current, self._speaker = value, speaker
+        self.on_change()
 
     def _hear(self, raw: object) -> None:
         """Take in a changed variable: it is the last speaker now, or none if it is unset, empty or nonsense."""
         self._raw = raw
         text = os.environ.get(self.variable, "")
         if clean(text) == "":
-            self._current, self._speaker = self._by_call or (self.default, "default")
+            self.current, self._speaker = self._by_call or (self.default, "default")
+            self.on_change()
             return
         try:
-            self._current, self._speaker = self.parse(text), f"{self.variable}={text}"
+            self.current, self._speaker = self.parse(text), f"{self.variable}={text}"
+            self.on_change()
         except ValueError as error:
-            self._current = self.default
+            self.current = self.default
             self._speaker = f"default, since {self.variable}={text!r} cannot be read"
             warnings.warn(f"{self.variable}: {error}; {self._fallback}", UserWarning, stacklevel=5)
 

@@ -86,6 +86,11 @@ class Plan:
     waits: bool = True
     """the program waits for it; False: it is a matter of microseconds, whatever the tensor's size"""
 
+    @property
+    def is_for_elements(self) -> bool:
+        """The plan is for each tensor of a list, which stands for a column of numbers."""
+        return self.problems[:1] != () and self.problems[0].cause == "scalars"
+
     def render(self, name: str) -> str | None:
         """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter."""
         return None if self.array is None else self.array.format(x=name if is_primary(name) else f"({name})")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from safe_numpy import _table
-from safe_numpy._facts import NO_FACTS, Facts, Subject
+from safe_numpy._facts import NO_FACTS, Facts, Problem, Subject
 from safe_numpy._layout import Message, Row, to_ansi, to_html, to_text
 from safe_numpy._place import find_rank, name_place
 from safe_numpy._sizes import format_bytes
@@ -74,7 +74,7 @@ SENTENCES: dict[str, Sentence] = {
     "functionalize": Sentence(
         "torch.func.functionalize is running: it wraps the value, and numpy() would read uninitialised memory",
         done="unwrapped from torch.func.functionalize",
-        instead="numpy() gives no error here, in no mode; `safe_numpy.to_numpy({x})` gives the values",
+        instead="numpy() gives no error here, except in strict mode; `safe_numpy.to_numpy({x})` gives the values",
         silent=True,
     ),
     "capture": Sentence(
@@ -229,6 +229,38 @@ SENTENCES: dict[str, Sentence] = {
         "it is an Optional of several tensors",
         instead="`safe_numpy.to_numpy({x}.get_value())`",
     ),
+    "dual": Sentence(
+        "it is a dual number of forward-mode AD: it carries a tangent, which the array would lose",
+        done="taken from its dual number, whose tangent does not see the array",
+        silent=True,
+    ),
+    "expanded": Sentence(
+        "it is expanded: {times} elements share one place in memory, and one write to the array would change them all",
+        done="copied out of expanded memory",
+        silent=True,
+    ),
+    "alias": Sentence(
+        "it shares the memory of {whom}: {harm}",
+        done="copied",
+        instead="where nobody writes to the array, `with safe_numpy.mode('explain'):` lets it pass",
+        silent=True,
+    ),
+    "tape": Sentence(
+        "a GradientTape records it: the gradient stops here, and tape.gradient gives None for what it came from",
+        done="taken from its tape",
+        instead="the fix says that this is meant; else compute with TF operations",
+        silent=True,
+    ),
+    "ragged": Sentence(
+        "it is a RaggedTensor, of which NumPy makes an array of one object",
+        done="made an object array of its rows",
+        silent=True,
+    ),
+    "scalars": Sentence(
+        "it is one of {count} 0-d tensors in a list: {consumer} makes a column of objects of them",
+        instead="a number of each: `[t.item() for t in ...]`",
+        silent=True,
+    ),
     "too_large": Sentence(
         "the array would take {needed}, and {limit} may be used",
         instead="convert a part of it, or raise SAFE_NUMPY_MAX_BYTES",
@@ -282,7 +314,8 @@ def _headline(diagnosis: Diagnosis) -> str:
     count = len(diagnosis.problems)
     if count == 0:
         return f"{who} can become a NumPy array as it is."
-    return f"{who} cannot become a NumPy array, for {count} reason{'s' if count > 1 else ''}:"
+    what = "should not become a NumPy array this way" if diagnosis.is_silent else "cannot become a NumPy array"
+    return f"{who} {what}, for {count} reason{'s' if count > 1 else ''}:"
 
 
 def _reasons(diagnosis: Diagnosis) -> list[Row]:
@@ -317,7 +350,7 @@ def _ways_out(diagnosis: Diagnosis) -> list[Row]:
     rows += [Row("note", fill(REMARKS[r.name], r.facts, diagnosis)) for r in diagnosis.remarks]
     silent = any(SENTENCES[p.cause].silent for p in diagnosis.problems)
     is_on = any(r.name in _NOT_WANTED for r in diagnosis.remarks)
-    if diagnosis.problems and diagnosis.convertible and not silent and not is_on:
+    if diagnosis.problems and diagnosis.convertible and not (silent or is_on or diagnosis.is_silent):
         rows.append(Row("or", "SAFE_NUMPY=permissive converts it for you, with a warning"))
     return rows
 
@@ -445,7 +478,17 @@ def say(
     return Message(sentence.headline.format_map(facts), ((), where, ways_out))
 
 
+HARMS: dict[str, tuple[str, str]] = {
+    "parameter": ("{name}, a parameter", "a write to the array changes the model, and autograd does not notice"),
+    "leaf": ("{name}, a leaf of autograd's graph", "a write to the array changes it, and autograd does not notice"),
+    "saved": ("a value that autograd has saved for backward()", "a write to the array gives wrong gradients"),
+}
+"""whom a write would harm, and how"""
+
+SILENT = "{call} would give an array that is silently wrong"
+
 HAZARDS: dict[str, str] = {
+    "exported": "the array that DLPack makes of {subject} is silently wrong: {place}",
     "object_array": "NumPy makes an array of one object of {subject}, not an array of its values: "
     "safe_numpy.to_numpy(x) converts it, and so does SAFE_NUMPY=permissive",
     "tape": "numpy() of {subject} inside a GradientTape that records it{place}: the gradient stops here, and "
@@ -486,6 +529,12 @@ def warn_severed(names: Sequence[str], site: Site, expression: str) -> str:
     place = f"{name_place(site.filename, site.lineno)} `{expression}`".removesuffix(" ``")
     path = "its path was" if len(names) == 1 else "their paths were"
     return f"{who} got no gradient; {path} cut at {place}"
+
+
+def describe_export(diagnosis: Diagnosis, problems: Sequence[Problem]) -> str:
+    """Return why what DLPack exports is not the tensor, and what to write instead."""
+    reasons = "; ".join(fill(SENTENCES[p.cause].reason, p.facts, diagnosis) for p in problems)
+    return f"{reasons}. Written out: {diagnosis.fix}" if diagnosis.fix else reasons
 
 
 def not_a_tensor(x: object) -> str:

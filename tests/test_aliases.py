@@ -132,6 +132,6 @@ def test_nothing_of_ours_spoils_a_conversion(monkeypatch: pytest.MonkeyPatch) ->
     def fail(*args: Any) -> Any:
         raise KeyError("ours")
 
-    monkeypatch.setattr(_torch_aliases, "find_alias", fail)
+    monkeypatch.setattr(_torch_aliases, "find_harmed", fail)
     x = torch.ones(2, requires_grad=True)
     assert find_said(warn(lambda: x.numpy())) == ""

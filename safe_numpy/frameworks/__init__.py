@@ -27,6 +27,12 @@ class Responder(Protocol):
     def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None) -> None:
         """Warn, once per call site, of what was lost in a conversion that worked; `find_place` adds where."""
 
+    def check(self, x: Any, door: Door) -> Exception | None:
+        """Return the error to raise for a conversion that worked, where strict mode holds and something is wrong."""
+
+    def warn_exported(self, x: Any) -> None:
+        """Warn, once per call site, where DLPack exports something else than the tensor's values."""
+
     def permits(self, x: Any, door: Door) -> bool:
         """Tell whether a conversion of `x` at `door` would be made, here and now."""
 
@@ -72,6 +78,14 @@ class Framework(Protocol):
 
     def plan(self, x: Any, door: Door) -> Plan:
         """Say what stops `x` at `door`, and what cures it."""
+
+    def plan_strictly(self, x: Any, door: Door) -> Plan:
+        """Say what makes the array of `x` wrong, or a trap, though `door` gives one."""
+        return self.plan(x, door)
+
+    def be_strict(self, is_on: bool) -> None:
+        """Be told whether anybody is in strict mode: what looks at every conversion is in place as long."""
+        return
 
     @property
     def names(self) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow.experimental import dtensor
+from tensorflow.python import pywrap_tfe as _tapes
 
 from safe_numpy._facts import NO_FACTS, Door, Facts, Kind
 from safe_numpy._steps import EVERY_DOOR, Step
@@ -184,3 +185,35 @@ STEPS: tuple[Step, ...] = (
 def find_steps(x: Any) -> Sequence[Step]:
     """Return the steps that can concern `x`."""
     return STEPS
+
+
+def _see_tape(x: Any, door: Door) -> Facts | None:
+    return NO_FACTS if is_recorded(x) else None
+
+
+def is_recorded(x: Any) -> bool:
+    """Tell whether an active tape records a tensor, a variable, or the values of a composite."""
+    if _tapes.TFE_Py_TapeSetIsEmpty() or find_graph(x) is not None:
+        return False
+    if isinstance(x, (tf.SparseTensor, tf.IndexedSlices)):
+        x = x.values
+    elif isinstance(x, tf.Variable):
+        x = x.handle
+    return isinstance(x, tf.Tensor) and bool(_tapes.TFE_Py_TapeSetShouldRecordBackprop([x]))
+
+
+def _see_ragged(x: Any, door: Door) -> Facts | None:
+    return NO_FACTS if isinstance(x, tf.RaggedTensor) and find_graph(x) is None else None
+
+
+STRICT_STEPS: tuple[Step, ...] = (
+    Step(Kind.TAPE, "tape", _see_tape, "tf.stop_gradient({x})", EVERY_DOOR),
+    Step(Kind.OBJECT, "ragged", _see_ragged, "{x}.numpy()", frozenset({Door.ARRAY}), ends=True),
+    *STEPS,
+)
+"""the table with what works in stock TensorFlow, and loses something"""
+
+
+def find_strict_steps(x: Any) -> Sequence[Step]:
+    """Return the steps that can concern `x`, the silent ones too."""
+    return STRICT_STEPS

@@ -51,6 +51,16 @@ def _find_owner(cls: type, name: str) -> type:
     return next(c for c in cls.__mro__ if name in vars(c))
 
 
+def _find_variable(frame: FrameType, value: Any) -> Any:
+    """Return the variable whose own ``numpy`` has read `value`, if one has; else `value`."""
+    if frame.f_code is not _VARIABLE_CODE:
+        return value
+    return read_variables(frame).get("self", value)
+
+
+_VARIABLE_CODE = inspect.unwrap(vars(_find_owner(resource_variable_ops.ResourceVariable, "numpy"))["numpy"]).__code__
+
+
 class _TapeWatch:
     """Warns where a conversion leaves a tape: who is upstream, only the tape's own ``gradient`` finds out."""
 
@@ -92,7 +102,13 @@ class TensorFlow(frameworks.Framework):
     def plan(self, x: Any, door: Door) -> Plan:
         """Say what stops `x` at `door`, and what cures it."""
         # EagerTensor.numpy() always copies
-        return replace(make_plan(table.find_steps, x, door), copies=True, cuts=_is_recorded(x))
+        return replace(
+            make_plan(table.find_steps, x, door), copies=True, cuts=table.is_recorded(x) and isinstance(x, _INDEXED)
+        )
+
+    def plan_strictly(self, x: Any, door: Door) -> Plan:
+        """Say what gets lost of `x` at `door`, though that gives an array."""
+        return replace(make_plan(table.find_strict_steps, x, door), copies=True)
 
     names: Mapping[str, Any] = MappingProxyType({"tf": tf, "np": np})
 
@@ -183,6 +199,10 @@ def _make_array(guard: Responder, x: Any, dtype: Any = None, copy: bool | None =
     array = _convert_object(x, guard) if guard.permits(x, Door.ARRAY) else NotImplemented
     if array is NotImplemented:
         if table.find_graph(x) is None:
+            error = guard.check(x, Door.ARRAY)
+            if error is not None:
+                del x  # the traceback holds this frame
+                raise error
             guard.warn_hazard(x, "object_array")
         array = np.empty((), object)
         array[()] = x
@@ -223,23 +243,28 @@ def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., A
                 raise outcome.take_error() from outcome.cause
             return outcome.value
         if not is_idle():
-            _watch_tape(guard, self)
+            found = _watch_tape(guard, self)
+            if found is not None:
+                __tracebackhide__ = True
+                del self, array
+                raise found
         return array
 
     return numpy
 
 
-def _watch_tape(guard: Responder, x: Any) -> None:
-    """Warn where the array leaves a tape that records the tensor: what is computed from it has no gradient."""
-    if _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
+def _watch_tape(guard: Responder, x: Any) -> Exception | None:
+    """Warn where the array leaves a tape that records the tensor: what is computed from it has no gradient.
+
+    Returns the error to raise, in strict mode.
+    """
+    if not _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
+        return None
+    x = _find_variable(sys._getframe(2), x)
+    error = guard.check(x, Door.NUMPY)
+    if error is None:
         guard.warn_hazard(x, "tape", _find_tape)
-
-
-def _is_recorded(x: Any) -> bool:
-    """Tell whether an active tape records the values of a composite."""
-    if not isinstance(x, _INDEXED) or _tapes.TFE_Py_TapeSetIsEmpty() or table.find_graph(x) is not None:
-        return False
-    return bool(_tapes.TFE_Py_TapeSetShouldRecordBackprop([x.values]))
+    return error
 
 
 def _find_tape(frame: FrameType) -> str:

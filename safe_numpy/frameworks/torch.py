@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from sys import _getframe
@@ -13,18 +14,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad as _forward_ad
 
 from safe_numpy import frameworks
 from safe_numpy._facts import Door, Problem, Remark, Subject
 from safe_numpy._patching import Target, when_imported
 from safe_numpy._steps import Plan, make_plan, unite
-from safe_numpy.frameworks import Responder, _torch_aliases, _torch_modules, _torch_origin
+from safe_numpy.frameworks import Responder, _torch_aliases, _torch_modules, _torch_origin, _torch_silent
 from safe_numpy.frameworks import _torch_sights as sights
 from safe_numpy.frameworks import _torch_steps as table
 from safe_numpy.frameworks._torch_cuts import WATCH
 
 _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
 _dispatch_keys, _is_grad_enabled = torch._C._dispatch_keys, torch.is_grad_enabled
+_find_transform = torch._C._functorch.peek_interpreter_stack
+_count_users: Callable[[int], int] = getattr(torch._C, "_storage_Use_Count", lambda storage: sys.maxsize)
+_OWN_USERS = 3
+"""of the storage of a tensor that shares it with no other: the tensor, its Python object, and the array's tensor"""
 
 
 class Torch(frameworks.Framework):
@@ -46,6 +52,15 @@ class Torch(frameworks.Framework):
     def plan(self, x: Tensor, door: Door) -> Plan:
         """Say what stops `x` at `door`, and what cures it."""
         return make_plan(table.find_steps, x, door)
+
+    def plan_strictly(self, x: Tensor, door: Door) -> Plan:
+        """Say what makes the array of `x` wrong, or a trap, though `door` gives one."""
+        return make_plan(_torch_silent.find_steps, x, door)
+
+    def be_strict(self, is_on: bool) -> None:
+        """Swap the body of ``numpy()`` for one that looks at what it gives, and back."""
+        _body.is_strict = is_on
+        _put_in_place()
 
     @functools.cached_property
     def names(self) -> Mapping[str, Any]:
@@ -108,7 +123,8 @@ class Torch(frameworks.Framework):
 
     def find_alias(self, x: Tensor, frame: FrameType) -> str:
         """Tell a parameter, and a value that autograd has saved."""
-        return _torch_aliases.find_alias(x, frame)
+        harmed = _torch_aliases.find_harmed(x, [frame])
+        return "" if harmed is None else harmed.kind
 
     def release(self) -> None:
         """Stop watching optimizers."""
@@ -242,12 +258,56 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> A
     return _numpy(handed_on.pop(), _positional, force)
 
 
+def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
+    if force is False and _positional is _ABSENT:
+        try:
+            array = _stock(self)
+        except Exception:  # it is asked again below, and the error answered
+            array = None
+        if (
+            array is not None
+            and type(self) in sights.PLAIN
+            and _count_users(self.untyped_storage()._cdata) <= _OWN_USERS
+            and 0 not in array.strides
+            and _forward_ad._current_level < 0
+            and _find_transform() is None
+            and self.data_ptr()  # none: freed, or no elements
+        ):
+            return array
+        del array
+    __tracebackhide__ = True
+    handed_on = [self]
+    del self  # as in `_numpy`
+    array = _numpy(handed_on[0], _positional, force)
+    error = _guard.check(handed_on.pop(), Door.FORCE if force else Door.NUMPY)
+    if error is None:
+        return array
+    del array
+    raise error
+
+
+class _Body:
+    """Which of its bodies ``numpy()`` is to have."""
+
+    looks_ahead = False
+    is_strict = False
+
+
+_body = _Body()
+
+
 def _look_ahead(on: bool) -> None:
     """Have ``numpy()`` look at ``requires_grad`` before it asks the stock method, whose raised error costs 7 µs.
 
     On once a tensor was converted, off with the first call that finds conversions not wanted.
     """
-    _numpy_in_place.__code__ = (_numpy_ahead if on else _numpy).__code__
+    _body.looks_ahead = on
+    _put_in_place()
+
+
+def _put_in_place() -> None:
+    body = _numpy_strict if _body.is_strict else _numpy_ahead if _body.looks_ahead else _numpy
+    _numpy_in_place.__code__ = body.__code__
 
 
 _numpy_in_place = FunctionType(_numpy.__code__, globals(), "numpy", _numpy.__defaults__)
@@ -314,7 +374,7 @@ def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(stock)
     def __dlpack__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         try:
-            return stock(self, *args, **kwargs)
+            capsule = stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
             outcome = _guard.respond(error, self, Door.DLPACK)
@@ -324,6 +384,14 @@ def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
             if outcome.is_error:
                 raise outcome.take_error() from outcome.cause
             return stock(outcome.value, *args, **kwargs)
+        found = _guard.check(self, Door.DLPACK) if _body.is_strict else None
+        if found is not None:
+            __tracebackhide__ = True
+            del self, capsule
+            raise found
+        if type(self) not in sights.PLAIN or _dispatch_keys(self).raw_repr() != sights.DENSE_ON_HOST:
+            _guard.warn_exported(self)
+        return capsule
 
     return __dlpack__
 
