@@ -25,6 +25,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="safe_numpy_mode",
         help="run the tests with safe_numpy in this mode: off, explain, permissive or strict",
     )
+    group.addoption(
+        "--safe-numpy-baseline",
+        metavar="FILE",
+        help="hazards that strict mode is to accept; only others are errors",
+    )
+    group.addoption(
+        "--safe-numpy-update-baseline",
+        action="store_true",
+        help="accept every hazard, and write what occurred to the baseline file",
+    )
+    parser.addini("safe_numpy_baseline", "the baseline file, where --safe-numpy-baseline is not given")
     parser.addini("safe_numpy_mode", "the mode of safe_numpy, where --safe-numpy is not given")
 
 
@@ -32,8 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker; load the rest if a mode is asked for."""
     config.addinivalue_line("markers", "safe_numpy(mode): run this test with safe_numpy in that mode")
     mode = config.getoption("safe_numpy_mode") or config.getini("safe_numpy_mode")
-    if mode:
-        _load(config, mode)
+    baseline = config.getoption("safe_numpy_baseline") or config.getini("safe_numpy_baseline")
+    is_update = config.getoption("safe_numpy_update_baseline")
+    if mode or baseline or is_update:
+        plugin = _load(config, mode or None)
+        if baseline or is_update:
+            plugin.use_baseline(config.rootpath, baseline, is_update)
 
 
 def _load(config: pytest.Config, mode: str | None) -> Plugin:

@@ -463,7 +463,7 @@ class SilentError(ConversionError, ValueError):
     >>> with safe_numpy.mode("strict"):
     ...     np.from_dlpack(negated)
     Traceback (most recent call last):
-    safe_numpy.SilentError: __dlpack__() would give an array that is silently wrong
+    safe_numpy.SilentError: __dlpack__() would give wrong values, and no error
     ...
 
     Works:
@@ -474,6 +474,9 @@ class SilentError(ConversionError, ValueError):
 
 
 CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
+
+
+CLASSES |= dict.fromkeys((Kind.TANGENT, Kind.EXPANDED, Kind.ALIAS, Kind.TAPE, Kind.OBJECT), SilentError)
 
 
 def make_silent_error(original: ValueError, diagnosis: _MakeDiagnosis, site: Site | None) -> SilentError:

@@ -15,6 +15,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from safe_numpy import _memory, _wording, frameworks
+from safe_numpy._baseline import Baseline
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import (
@@ -45,6 +46,15 @@ class _Inside(threading.local):
 
 
 _inside = _Inside()
+
+
+class _Acceptance:
+    """The hazards that strict mode is to let pass."""
+
+    baseline: Baseline | None = None
+
+
+acceptance = _Acceptance()
 _CALLS = {Door.NUMPY: "numpy()", Door.FORCE: "numpy(force=True)", Door.ARRAY: "np.asarray", Door.DLPACK: "__dlpack__()"}
 _MOST_HAZARDS = 10_000
 
@@ -150,8 +160,7 @@ class Guard:
             if not plan.problems:
                 return None
             failure, _ = self._capture(x, door, caller, plan, self.framework.plan_strictly)
-            original = ValueError(_wording.SILENT.format(call=_CALLS[door]))
-            return make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site)
+            return _make_unless_accepted(failure, _CALLS[door])
         except Exception:
             return None  # the conversion worked: nothing of ours may spoil it
         finally:
@@ -164,7 +173,7 @@ class Guard:
         _inside.busy = True
         try:
             with self.framework.undisturbed():
-                plan = self.framework.plan(x, Door.DLPACK)
+                plan = self.framework.plan_export(x)
                 whole = self.framework.plan(x, Door.NUMPY)
             if plan.problems:
                 frame = find_user_frame(_find_caller(sys._getframe(1)))
@@ -309,6 +318,15 @@ class Guard:
         return place
 
 
+def _make_unless_accepted(failure: Failure, call: str) -> SilentError | None:
+    """Return the error for a conversion that worked, unless the baseline accepts it."""
+    baseline = acceptance.baseline
+    if baseline is not None and baseline.accepts(failure.site, [p.cause for p in failure.plan.problems]):
+        return None
+    original = ValueError(_wording.say_silent(failure.plan.problems[0].kind, call))
+    return make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site)
+
+
 def check_list(data: Any, consumer: str) -> SilentError | None:
     """Return the error to raise in strict mode for a list of 0-d tensors, of which `consumer` makes objects."""
     if _inside.busy or MODE.get() is not Mode.STRICT:
@@ -324,8 +342,7 @@ def check_list(data: Any, consumer: str) -> SilentError | None:
         asking = Asking.find(sys._getframe(2), None)  # who called the constructor
         with framework.undisturbed():
             failure = Failure.capture(framework, column[0], plan, Door.ARRAY, asking)
-        original = ValueError(_wording.SILENT.format(call=consumer))
-        return make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site)
+        return _make_unless_accepted(failure, consumer)
     except Exception:
         return None
 

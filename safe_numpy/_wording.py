@@ -485,7 +485,20 @@ HARMS: dict[str, tuple[str, str]] = {
 }
 """whom a write would harm, and how"""
 
-SILENT = "{call} would give an array that is silently wrong"
+_SILENT: dict[str, str] = {
+    "alias": "{call} would give an array that must not be written to",
+    "expanded": "{call} would give an array that must not be written to",
+    "tangent": "{call} would drop the derivative without a word",
+    "tape": "{call} would drop the gradient without a word",
+    "object": "{call} would make objects of tensors",
+    "composite": "{call} would make an object of a tensor",
+}
+
+
+def say_silent(kind: str, call: str) -> str:
+    """Return the first line of the error for a conversion that works, and should not."""
+    return _SILENT.get(kind, "{call} would give wrong values, and no error").format(call=call)
+
 
 HAZARDS: dict[str, str] = {
     "exported": "the array that DLPack makes of {subject} is silently wrong: {place}",

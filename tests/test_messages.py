@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import zoo
@@ -21,7 +22,7 @@ import safe_numpy
 from safe_numpy import _errors, _sizes, _wording
 from safe_numpy._callsite import Site
 from safe_numpy._facts import Kind
-from safe_numpy.frameworks import _torch_steps
+from safe_numpy.frameworks import _torch_silent, _torch_steps
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 CASES = {c.name: c for c in zoo.CONVERTIBLE + zoo.REFUSED}
@@ -131,6 +132,36 @@ def test_snapshot_by_policy(name: str) -> None:
     assert_snapshot(name, steady(CASES[case].visit(look)))
 
 
+def make_dual() -> Any:
+    return torch.autograd.forward_ad.make_dual(torch.ones(2), torch.ones(2))
+
+
+def make_series(x: torch.Tensor) -> Any:
+    losses = [x, x]
+    return pd.Series(losses)
+
+
+layer = torch.nn.Linear(2, 2)
+SILENT: dict[str, tuple[Callable[[], torch.Tensor], Callable[[torch.Tensor], Any]]] = {
+    "dual": (make_dual, ask),
+    "expanded": (lambda: torch.zeros(1, 3).expand(4, 3), make_array),
+    "alias": (lambda: layer.weight.detach(), ask),
+    "scalars": (lambda: torch.tensor(1.5), make_series),
+    "exported": (lambda: torch._neg_view(torch.ones(2)), np.from_dlpack),
+}
+"""snapshot -> the tensor and the line, in strict mode"""
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_snapshot_in_strict_mode(name: str) -> None:
+    make, line = SILENT[name]
+    with torch.autograd.forward_ad.dual_level(), safe_numpy.mode("strict"):
+        x = make()
+        with pytest.raises(safe_numpy.SilentError) as caught:
+            line(x)
+        assert_snapshot(name, steady(move(caught.value, "eval.py")))
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_snapshot(name: str) -> None:
     assert_snapshot(name, explain(CASES[SHOWN[name]]))
@@ -138,11 +169,11 @@ def test_snapshot(name: str) -> None:
 
 def find_tables() -> dict[str, Any]:
     """The tables of the frameworks that are here."""
-    tables = {"torch": _torch_steps.STEPS}
+    tables = {"torch": (*_torch_steps.STEPS, *_torch_silent.STEPS)}
     if "tensorflow" in sys.modules:
         from safe_numpy.frameworks import _tensorflow_steps, keras
 
-        tables |= {"tensorflow": _tensorflow_steps.STEPS, "keras": keras.STEPS}
+        tables |= {"tensorflow": _tensorflow_steps.STRICT_STEPS, "keras": keras.STEPS}
     return tables
 
 
@@ -150,11 +181,11 @@ STEPS = [step for table in find_tables().values() for step in table]
 
 
 def test_every_sentence_is_shown() -> None:
-    shown, causes = {*SHOWN, *BY_POLICY}, {s.cause for s in STEPS} | {"too_large"}
+    shown, causes = {*SHOWN, *BY_POLICY, *SILENT}, {s.cause for s in STEPS} | {"too_large", "scalars"}
     if "tensorflow" in find_tables():  # else SAFE_NUMPY_TEST_FRAMEWORKS leaves it out, and half of the sentences
-        from test_messages_tensorflow import SHOWN as SHOWN_TENSORFLOW
+        import test_messages_tensorflow
 
-        shown |= set(SHOWN_TENSORFLOW)
+        shown |= {*test_messages_tensorflow.SHOWN, *test_messages_tensorflow.SILENT}
         assert causes == set(_wording.SENTENCES)
         assert {f.stem for f in SNAPSHOTS.glob("*.txt")} == shown
         assert {s.kind for s in STEPS} == set(Kind)
@@ -173,7 +204,7 @@ def test_every_kind_has_a_class_and_a_manual_page() -> None:
     assert set(_errors.CLASSES) == set(Kind)
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     for kind, cls in _errors.CLASSES.items():
-        assert cls.kind == kind
+        assert cls.kind == kind or cls is _errors.SilentError
         assert cls.__name__ in safe_numpy.__all__
         assert len(cls.__doc__ or "") > 100, "the docstring is the manual page"
         assert f"`{kind}`" in readme

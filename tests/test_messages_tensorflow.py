@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from test_messages import assert_snapshot, move, steady
 from zoo_tensorflow import COMPOSITES, HANDLES, SYMBOLIC, Case
 
@@ -46,3 +48,27 @@ def explain(case: Case) -> str:
 @pytest.mark.parametrize("name", SHOWN)
 def test_snapshot(name: str) -> None:
     assert_snapshot(name, explain(CASES[SHOWN[name]]))
+
+
+def ask(x: Any) -> Any:
+    return x.numpy()
+
+
+def make_array(x: Any) -> Any:
+    return np.asarray(x)
+
+
+SILENT = {
+    "tape": (lambda: tf.Variable([1.0, 2.0]), ask),
+    "ragged": (lambda: tf.ragged.constant([[1], [2, 3]]), make_array),
+}
+"""snapshot -> the tensor and the line, in strict mode"""
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_snapshot_in_strict_mode(name: str) -> None:
+    make, line = SILENT[name]
+    x = make()
+    with tf.GradientTape(), safe_numpy.mode("strict"), pytest.raises(safe_numpy.SilentError) as caught:
+        line(x)
+    assert_snapshot(name, steady(move(caught.value, "train.py")))

@@ -32,7 +32,9 @@ def say(**facts):
 
 
 def launch(tmp_path: Path, program: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    (tmp_path / "train.py").write_text(HEAD + textwrap.dedent(program) + "\ndist.destroy_process_group()\n")
+    (tmp_path / "train.py").write_text(
+        HEAD + textwrap.dedent(program) + "\ndist.barrier()\ndist.destroy_process_group()\n"
+    )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SAFE_NUMPY")}
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"],

@@ -119,9 +119,10 @@ def test_an_explained_error_is_the_stock_error_and_more(case: Case, mode: str, d
     assert not isinstance(stock, ConversionError)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
+        warnings.simplefilter("ignore", safe_numpy.HazardWarning)
         new = case.visit(catch(doors[door], mode))
-    if stock is None:
-        assert new is None  # nobody's working program behaves otherwise
+    if stock is None:  # nobody's working program behaves otherwise, but for what is silently wrong, in strict mode
+        assert new is None or (mode == "strict" and isinstance(new, safe_numpy.SilentError))
         return
     if mode == "permissive" and new is None:
         return
@@ -129,6 +130,8 @@ def test_an_explained_error_is_the_stock_error_and_more(case: Case, mode: str, d
     if mode == "permissive" and door == "dlpack" and not isinstance(new, ConversionError):
         assert str(new).startswith("Unsupported")  # exported as wished; NumPy wants neither the device nor the dtype
         return
+    if mode == "strict" and door == "dlpack" and isinstance(new, safe_numpy.SilentError):
+        return  # another consumer would have taken the capsule that NumPy refuses
     assert isinstance(new, type(stock))
     assert str(new).startswith(str(stock))
     if type(new) is type(stock):
@@ -152,6 +155,8 @@ def test_an_explained_error_is_the_stock_error_and_more(case: Case, mode: str, d
 @pytest.mark.parametrize("door", DOORS)
 def test_what_works_is_untouched(case: Case, mode: Mode, door: str) -> None:
     x = case.make()
+    if (case.name, mode) == ("expanded", Mode.STRICT):
+        return  # a trap for who writes: tests/test_strict.py
     with safe_numpy.mode("off"):
         stock = DOORS[door](x)
     with warnings.catch_warnings(), safe_numpy.mode(mode):

@@ -83,6 +83,10 @@ class Framework(Protocol):
         """Say what makes the array of `x` wrong, or a trap, though `door` gives one."""
         return self.plan(x, door)
 
+    def plan_export(self, x: Any) -> Plan:
+        """Say what makes the capsule that DLPack exports of `x` another tensor than `x`."""
+        return self.plan(x, Door.DLPACK)
+
     def be_strict(self, is_on: bool) -> None:
         """Be told whether anybody is in strict mode: what looks at every conversion is in place as long."""
         return

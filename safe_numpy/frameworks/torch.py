@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from sys import _getframe
 from types import FrameType, FunctionType
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.autograd import forward_ad as _forward_ad
 
 from safe_numpy import frameworks
-from safe_numpy._facts import Door, Problem, Remark, Subject
+from safe_numpy._facts import Door, Kind, Problem, Remark, Subject
 from safe_numpy._patching import Target, when_imported
 from safe_numpy._steps import Plan, make_plan, unite
 from safe_numpy.frameworks import Responder, _torch_aliases, _torch_modules, _torch_origin, _torch_silent
@@ -55,7 +56,12 @@ class Torch(frameworks.Framework):
 
     def plan_strictly(self, x: Tensor, door: Door) -> Plan:
         """Say what makes the array of `x` wrong, or a trap, though `door` gives one."""
-        return make_plan(_torch_silent.find_steps, x, door)
+        plan = make_plan(_torch_silent.find_steps, x, door)
+        return _keep_silent(plan) if door is Door.DLPACK else plan
+
+    def plan_export(self, x: Tensor) -> Plan:
+        """Say what makes the capsule of `x` another tensor than `x`."""
+        return _keep_silent(self.plan(x, Door.DLPACK))
 
     def be_strict(self, is_on: bool) -> None:
         """Swap the body of ``numpy()`` for one that looks at what it gives, and back."""
@@ -171,6 +177,14 @@ class Torch(frameworks.Framework):
             return problems, ()
         with self.undisturbed():
             return _torch_origin.look_closer(x, clue, problems, path, stack)
+
+
+_LOUD = frozenset({Kind.GRAD, Kind.CONJ, Kind.LAYOUT, Kind.NESTED, Kind.DTYPE, Kind.QUANTIZED})
+"""what ``__dlpack__`` refuses itself (torch/_tensor.py), or NumPy, when it is handed the capsule"""
+
+
+def _keep_silent(plan: Plan) -> Plan:
+    return replace(plan, problems=tuple(p for p in plan.problems if p.kind not in _LOUD))
 
 
 class _LateModule:

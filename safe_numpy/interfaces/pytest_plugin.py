@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from safe_numpy import _install, _modes
+from safe_numpy import _baseline, _guard, _install, _modes
+from safe_numpy._baseline import Accepted, Baseline
+from safe_numpy._ledger_file import replace_file
 from safe_numpy._report import Report, from_plain, merge, report, to_plain
 from safe_numpy._why import find_unsaid
 
+_HAZARDS = "safe_numpy_hazards"
 _REPORT = "safe_numpy_report"
 """under this name an xdist worker hands over what it converted"""
 
@@ -25,6 +29,9 @@ class Plugin:
             pytest.UsageError: it is no mode.
         """
         self._gathered: list[Report] = []
+        self._baseline: Baseline | None = None
+        self._baseline_file: Path | None = None
+        """what to write; None: nothing"""
         if mode is None:
             return
         try:
@@ -33,6 +40,29 @@ class Plugin:
             raise pytest.UsageError(f"--safe-numpy, safe_numpy_mode: {error}") from None
         if _modes.get_mode() is not _modes.Mode.OFF:
             _install.install()
+
+    def use_baseline(self, root: Path, name: str | None, is_update: bool) -> None:
+        """Let strict mode pass the hazards of a baseline file, or find out what belongs there.
+
+        Raises:
+            pytest.UsageError: there is no file to read, or to write; or it is no baseline.
+        """
+        if not name:
+            raise pytest.UsageError("--safe-numpy-update-baseline: which file? expected --safe-numpy-baseline=FILE")
+        file = root / name
+        accepted: list[Accepted] = []
+        if not is_update:
+            try:
+                accepted = _baseline.read(file)
+            except FileNotFoundError:
+                raise pytest.UsageError(
+                    f"no baseline {file}; --safe-numpy-update-baseline writes one of the hazards that occur"
+                ) from None
+            except (OSError, ValueError) as error:
+                raise pytest.UsageError(f"--safe-numpy-baseline: {error}") from None
+        self._baseline_file = file if is_update else None
+        self._baseline = _guard.acceptance.baseline = Baseline(root, accepted, is_update)
+        _install.install()
 
     def enter(self, marker: pytest.Mark) -> AbstractContextManager[Any]:
         """Return the block in which a marked test runs.
@@ -62,6 +92,7 @@ class Plugin:
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[_REPORT] = to_plain(report())
+            output[_HAZARDS] = [list(hazard) for hazard in self._baseline.met] if self._baseline else []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -69,10 +100,29 @@ class Plugin:
         plain = getattr(node, "workeroutput", {}).get(_REPORT)
         if plain is not None:
             self._gathered.append(from_plain(plain))
+        if self._baseline is not None:
+            self._baseline.met |= {Accepted(*h) for h in getattr(node, "workeroutput", {}).get(_HAZARDS, ())}
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was converted, and where."""
+        if self._baseline is not None:
+            self._conclude(terminalreporter, self._baseline)
         whole = merge([report(), *self._gathered])
         if whole.records:
             terminalreporter.section("safe_numpy")
             terminalreporter.line(str(whole))
+
+    def _conclude(self, terminalreporter: Any, baseline: Baseline) -> None:
+        """Write the baseline, or say what of it is out of date."""
+        if self._baseline_file is not None:
+            try:
+                replace_file(self._baseline_file, _baseline.to_json(baseline.met).encode())
+                text = f"{len(baseline.met)} accepted hazards written to {self._baseline_file}"
+            except OSError as error:
+                text = f"the baseline could not be written: {error}"
+            terminalreporter.section("safe_numpy: baseline")
+            terminalreporter.line(text)
+        elif gone := baseline.list_gone():
+            terminalreporter.section("safe_numpy: baseline")
+            for hazard in gone:
+                terminalreporter.line(f"did not occur in this run: {hazard.file}, {hazard.function}: {hazard.line}")
