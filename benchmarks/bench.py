@@ -107,6 +107,7 @@ def measure_table(rounds: int) -> list[dict[str, Any]]:
         1.15,
         compare_with_stock(lambda: plain.numpy(), 20000, rounds, "permissive"),
     )
+    add("x.numpy(), 8 elements, strict", 2.0, compare_with_stock(lambda: plain.numpy(), 20000, rounds, "strict"))
     add("np.asarray(x), 8 elements", None, compare_with_stock(lambda: np.asarray(plain), 20000, rounds))
     add("failure swallowed: grad", 4.0, compare_with_stock(swallow(lambda: grad.numpy()), 2000, rounds))
     add("failure swallowed: bfloat16", 4.0, compare_with_stock(swallow(lambda: low.numpy()), 2000, rounds))

@@ -57,3 +57,11 @@ def test_its_html_needs_nothing_from_outside(executed: Any) -> None:
         assert len(ours) == 4
         for shown in ours:
             assert not re.search("<script|src=|href=|url\\(|[^-]color:", shown)
+
+
+def test_it_shows_the_same_in_strict_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("SAFE_NUMPY", "strict")
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert texts(notebook) == texts(nbformat.read(QUICKSTART, as_version=4))

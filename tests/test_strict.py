@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -432,13 +433,25 @@ def test_lists_of_scalars_in_pandas(name: str) -> None:
     assert (vars(pd.Series)["__init__"], vars(pd.DataFrame)["__init__"]) == untouched
 
 
-@pytest.mark.parametrize("script", ["digits.py"])
+def test_beyond_the_range_of_float16() -> None:
+    """bfloat16 is an error in strict mode; where permissive mode converts, NumPy itself says that the cast overflows."""
+    x = torch.tensor([1e5], dtype=torch.bfloat16)
+    with mode("strict"), pytest.raises(safe_numpy.DTypeError):
+        np.asarray(x, dtype=np.float16)
+    with mode("permissive"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
+        with pytest.warns(RuntimeWarning, match="overflow encountered in cast"):
+            assert np.isinf(np.asarray(x, dtype=np.float16)).all()
+
+
+@pytest.mark.parametrize("script", ["digits.py", "digits_tensorflow.py"])
 def test_the_demo_raises_no_false_alarm(script: str, tmp_path: Path) -> None:
-    """What fails in `explain` fails in `strict`, and nothing else."""
+    """What fails in `explain` fails in `strict`, and nothing else; Keras fits in between."""
+    arguments = ["--epochs", "20", "--output", str(tmp_path)] if script == "digits.py" else []
     texts = []
     for word in ("explain", "strict"):
         done = subprocess.run(
-            [sys.executable, str(ROOT / "examples" / script), "--epochs", "20", "--output", str(tmp_path)],
+            [sys.executable, str(ROOT / "examples" / script), *arguments],
             env={"PYTHONPATH": str(ROOT), "SAFE_NUMPY": word, "HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path)},
             capture_output=True,
             text=True,
@@ -446,5 +459,21 @@ def test_the_demo_raises_no_false_alarm(script: str, tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        texts.append(done.stdout)
+        texts.append(re.sub(r"accuracy \S+", "", done.stdout))
     assert texts[0] == texts[1]
+    assert texts[0].strip()
+
+
+def test_a_keras_fit_in_strict_mode() -> None:
+    keras = pytest.importorskip("keras", reason="SAFE_NUMPY_TEST_FRAMEWORKS leaves it out")
+    images, labels = np.random.default_rng(0).random((64, 4), np.float32), np.arange(64) % 2
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with mode("strict"):
+        for is_eager in (False, True):
+            model.compile("adam", loss, metrics=["accuracy"], run_eagerly=is_eager)
+            history = model.fit(images, labels, epochs=2, verbose=0, validation_split=0.25)
+            assert len(history.history["val_loss"]) == 2
+        assert model.predict(images, verbose=0).shape == (64, 2)
+        assert model.evaluate(images, labels, verbose=0)[0] > 0
+        assert [w.shape for w in model.get_weights()] == [(4, 8), (8,), (8, 2), (2,)]

@@ -1,6 +1,6 @@
 """torch 2.13.0, NumPy 2.4.6: np.from_dlpack(x) has the wrong sign where x carries the negative bit.
 
-Tensor.__dlpack__ refuses the conjugate bit ("Can't export tensors with the conjugate bit set") and not the negative bit.
+Tensor.__dlpack__ refuses the conjugate bit ("tensors with the conjugate bit set"), and not the negative bit.
 """
 
 import sys
