@@ -434,7 +434,7 @@ def test_lists_of_scalars_in_pandas(name: str) -> None:
 
 
 def test_beyond_the_range_of_float16() -> None:
-    """bfloat16 is an error in strict mode; where permissive mode converts, NumPy itself says that the cast overflows."""
+    """bfloat16 is an error in strict mode; where permissive mode converts, NumPy says that the cast overflows."""
     x = torch.tensor([1e5], dtype=torch.bfloat16)
     with mode("strict"), pytest.raises(safe_numpy.DTypeError):
         np.asarray(x, dtype=np.float16)
