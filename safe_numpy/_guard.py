@@ -14,8 +14,7 @@ from time import perf_counter
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from safe_numpy import _memory, _wording, frameworks
-from safe_numpy._baseline import Baseline
+from safe_numpy import _memory, _wording
 from safe_numpy._callsite import Site, find_user_frame, locate
 from safe_numpy._diagnosis import Diagnosis, find_headline, make_diagnosis
 from safe_numpy._errors import (
@@ -25,7 +24,6 @@ from safe_numpy._errors import (
     SeveredGradientWarning,
     SilentError,
     make_error,
-    make_silent_error,
 )
 from safe_numpy._facts import Door, Kind, Problem, Reading, Remark
 from safe_numpy._failure import Asking, Failure, count_copied, digest_source, name_tree, read_conversion
@@ -34,6 +32,7 @@ from safe_numpy._modes import MODE, Mode
 from safe_numpy._outcome import STOCK, Outcome
 from safe_numpy._place import get_rank
 from safe_numpy._policy import DTYPE, ONLY, READONLY
+from safe_numpy._silent import make_unless_accepted
 from safe_numpy._sizes import format_bytes
 from safe_numpy._steps import Plan
 from safe_numpy.frameworks import Framework, Watch
@@ -46,15 +45,6 @@ class _Inside(threading.local):
 
 
 _inside = _Inside()
-
-
-class _Acceptance:
-    """The hazards that strict mode is to let pass."""
-
-    baseline: Baseline | None = None
-
-
-acceptance = _Acceptance()
 _CALLS = {Door.NUMPY: "numpy()", Door.FORCE: "numpy(force=True)", Door.ARRAY: "np.asarray", Door.DLPACK: "__dlpack__()"}
 _MOST_HAZARDS = 10_000
 
@@ -160,7 +150,7 @@ class Guard:
             if not plan.problems:
                 return None
             failure, _ = self._capture(x, door, caller, plan, self.framework.plan_strictly)
-            return _make_unless_accepted(failure, _CALLS[door])
+            return make_unless_accepted(failure, _CALLS[door])
         except Exception:
             return None  # the conversion worked: nothing of ours may spoil it
         finally:
@@ -318,48 +308,9 @@ class Guard:
         return place
 
 
-def _make_unless_accepted(failure: Failure, call: str) -> SilentError | None:
-    """Return the error for a conversion that worked, unless the baseline accepts it."""
-    baseline = acceptance.baseline
-    if baseline is not None and baseline.accepts(failure.site, [p.cause for p in failure.plan.problems]):
-        return None
-    original = ValueError(_wording.say_silent(failure.plan.problems[0].kind, call))
-    return make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site)
-
-
-def check_list(data: Any, consumer: str) -> SilentError | None:
-    """Return the error to raise in strict mode for a list of 0-d tensors, of which `consumer` makes objects."""
-    if _inside.busy or MODE.get() is not Mode.STRICT:
-        return None
-    try:
-        column = _find_scalars(data)
-        framework = frameworks.of(column[0]) if column else None
-        if framework is None:
-            return None
-        facts = {"count": str(len(column)), "consumer": consumer}
-        problem = Problem(Kind.OBJECT, "scalars", facts, refused=True)
-        plan = Plan((problem,), "{x}.item()", None, refused=True, copies=True, itemsize=None)
-        asking = Asking.find(sys._getframe(2), None)  # who called the constructor
-        with framework.undisturbed():
-            failure = Failure.capture(framework, column[0], plan, Door.ARRAY, asking)
-        return _make_unless_accepted(failure, consumer)
-    except Exception:
-        return None
-
-
-def _find_scalars(data: Any) -> Sequence[Any]:
-    """Return the first list in `data` that begins with a 0-d tensor, or the values of its first row."""
-    pending = [data, *(data.values() if isinstance(data, dict) else data[:1])]
-    for column in pending:
-        values = list(column.values()) if isinstance(column, dict) and column is not data else column
-        if isinstance(values, (list, tuple)) and values and _is_scalar(values[0]):
-            return values
-    return ()
-
-
-def _is_scalar(x: Any) -> bool:
-    framework = frameworks.of(x)
-    return framework is not None and framework.describe(x)().shape == "[]"
+def is_inside() -> bool:
+    """Tell whether this thread is converting: what our own conversion calls is not looked at."""
+    return _inside.busy
 
 
 def _is_unwanted(door: Door) -> bool:

@@ -125,7 +125,7 @@ def _be_strict(is_on: bool) -> None:
 def _guard_consumers(module: ModuleType | None = None) -> None:
     if not (_state.installed and is_strict_anywhere() and sys.modules.get("pandas")):
         return
-    from safe_numpy._guard import check_list
+    from safe_numpy._lists import check_list
     from safe_numpy.frameworks import pandas
 
     _state.consumers.apply(pandas.list_targets(check_list))

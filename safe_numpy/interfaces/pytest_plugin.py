@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from safe_numpy import _baseline, _guard, _install, _modes
+from safe_numpy import _baseline, _install, _modes, _silent
 from safe_numpy._baseline import Accepted, Baseline
 from safe_numpy._ledger_file import replace_file
 from safe_numpy._report import Report, from_plain, merge, report, to_plain
@@ -61,7 +61,7 @@ class Plugin:
             except (OSError, ValueError) as error:
                 raise pytest.UsageError(f"--safe-numpy-baseline: {error}") from None
         self._baseline_file = file if is_update else None
-        self._baseline = _guard.acceptance.baseline = Baseline(root, accepted, is_update)
+        self._baseline = _silent.acceptance.baseline = Baseline(root, accepted, is_update)
         _install.install()
 
     def enter(self, marker: pytest.Mark) -> AbstractContextManager[Any]:
