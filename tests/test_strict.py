@@ -195,7 +195,7 @@ def test_other_modes_warn_where_the_door_is_slow_already(name: str, word: str) -
             warnings.simplefilter("always")
             for _ in range(2):
                 hazard.door(x)
-        return caught
+        return [w for w in caught if w.category.__module__ == "safe_numpy"]  # torch warns of FakeTensor, once
 
     caught = hazard.visit(look)
     assert [w.category for w in caught] == [HazardWarning] * is_told, "once per call site"
