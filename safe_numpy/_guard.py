@@ -22,7 +22,6 @@ from safe_numpy._errors import (
     ConversionWarning,
     HazardWarning,
     SeveredGradientWarning,
-    SilentError,
     make_error,
 )
 from safe_numpy._facts import Door, Kind, Problem, Reading, Remark
@@ -136,8 +135,8 @@ class Guard:
         except Exception:
             return ""
 
-    def check(self, x: Any, door: Door) -> SilentError | None:
-        """Return the error to raise for a conversion that worked, where strict mode holds and something is wrong."""
+    def check(self, x: Any, door: Door) -> Outcome | None:
+        """Return the error to raise, as an outcome, for a conversion that worked, where strict mode finds it wrong."""
         if _inside.busy or not self.active or MODE.get() is not Mode.STRICT:
             return None
         _inside.busy = True

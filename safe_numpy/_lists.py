@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from safe_numpy import frameworks
-from safe_numpy._errors import SilentError
 from safe_numpy._facts import Door, Kind, Problem
 from safe_numpy._failure import Asking, Failure
 from safe_numpy._guard import is_inside
 from safe_numpy._modes import MODE, Mode
+from safe_numpy._outcome import Outcome
 from safe_numpy._silent import make_unless_accepted
 from safe_numpy._steps import Plan
 
 
-def check_list(data: Any, consumer: str) -> SilentError | None:
-    """Return the error to raise in strict mode for a list of 0-d tensors, of which `consumer` makes objects."""
+def check_list(data: Any, consumer: str) -> Outcome | None:
+    """Return the error to raise in strict mode, as an outcome, for a list of 0-d tensors: `consumer` makes objects."""
     if is_inside() or MODE.get() is not Mode.STRICT:
         return None
     try:

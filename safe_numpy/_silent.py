@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from safe_numpy import _wording
 from safe_numpy._baseline import Baseline
-from safe_numpy._errors import SilentError, make_silent_error
+from safe_numpy._errors import make_silent_error
 from safe_numpy._failure import Failure
+from safe_numpy._outcome import Outcome
 
 
 class _Acceptance:
@@ -17,10 +18,10 @@ class _Acceptance:
 acceptance = _Acceptance()
 
 
-def make_unless_accepted(failure: Failure, call: str) -> SilentError | None:
-    """Return the error for a conversion that worked, unless the baseline accepts it."""
+def make_unless_accepted(failure: Failure, call: str) -> Outcome | None:
+    """Return an outcome with the error for a conversion that worked, unless the baseline accepts it."""
     baseline = acceptance.baseline
     if baseline is not None and baseline.accepts(failure.site, [p.cause for p in failure.plan.problems]):
         return None
     original = ValueError(_wording.say_silent(failure.plan.problems[0].kind, call))
-    return make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site)
+    return Outcome(error=make_silent_error(original, failure._replace(is_silent=True).diagnose, failure.site))

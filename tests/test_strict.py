@@ -389,19 +389,32 @@ def test_errors_of_ours_leave_the_array(monkeypatch: pytest.MonkeyPatch) -> None
         assert torch.zeros(1).expand(3).numpy().tolist() == [0, 0, 0]
 
 
-def test_it_keeps_no_tensor_alive() -> None:
-    def fail() -> tuple[SilentError, weakref.ref[Any]]:
-        x = torch.zeros(1).expand(300)
-        with mode("strict"), pytest.raises(SilentError) as caught:
-            x.numpy()
-        error = caught.value
-        error.__traceback__ = None
-        return error, weakref.ref(x)
+@pytest.mark.parametrize("hazard", ["expanded", "negated", "grad"])
+def test_it_keeps_no_tensor_alive(hazard: str) -> None:
+    make, door = {
+        "expanded": (lambda: torch.zeros(1).expand(300), NUMPY),
+        "negated": (lambda: torch._neg_view(torch.ones(300)), lambda x: x.__dlpack__()),
+        "grad": (lambda: torch.ones(300, requires_grad=True), NUMPY),  # it fails in stock
+    }[hazard]
 
-    error, reference = fail()
-    gc.collect()  # pytest's record of the exception is a circle
-    assert reference() is None
-    assert "expanded" in str(error)
+    def fail() -> tuple[Exception, weakref.ref[Any]]:
+        held = [make()]
+        reference = weakref.ref(held[0])
+        try:
+            with mode("strict"):
+                held.pop().numpy() if door is NUMPY else held.pop().__dlpack__()
+        except safe_numpy.ConversionError as error:
+            return error, reference
+        raise AssertionError("it passed")
+
+    gc.disable()
+    try:
+        error, reference = fail()
+        assert reference() is None, "though the traceback is there"
+        assert error.__traceback__ is not None
+    finally:
+        gc.enable()
+    assert str(error)
 
 
 LISTS: dict[str, tuple[Callable[[Any], Any], str | None]] = {

@@ -27,8 +27,8 @@ class Responder(Protocol):
     def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None) -> None:
         """Warn, once per call site, of what was lost in a conversion that worked; `find_place` adds where."""
 
-    def check(self, x: Any, door: Door) -> Exception | None:
-        """Return the error to raise for a conversion that worked, where strict mode holds and something is wrong."""
+    def check(self, x: Any, door: Door) -> Outcome | None:
+        """Return the error to raise, as an outcome, for a conversion that worked, where strict mode finds it wrong."""
 
     def warn_exported(self, x: Any) -> None:
         """Warn, once per call site, where DLPack exports something else than the tensor's values."""

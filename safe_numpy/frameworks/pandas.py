@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas
 
+from safe_numpy._outcome import Outcome
 from safe_numpy._patching import Target
 
-Check = Callable[[Any, str], Exception | None]
-"""returns the error to raise for what is given to a constructor, which is named"""
+Check = Callable[[Any, str], Outcome | None]
+"""returns an outcome with the error to raise for what is given to a constructor, which is named"""
 
 
 def list_targets(check: Check) -> list[Target]:
@@ -23,11 +24,11 @@ def list_targets(check: Check) -> list[Target]:
 def _guard_constructor(check: Check, name: str, stock: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(stock)
     def __init__(self: Any, data: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        error = check(data, f"pandas.{name}") if isinstance(data, (list, tuple, dict)) else None
-        if error is None:
+        outcome = check(data, f"pandas.{name}") if isinstance(data, (list, tuple, dict)) else None
+        if outcome is None:
             return stock(self, data, *args, **kwargs)
         __tracebackhide__ = True
         del self, data, args, kwargs  # the traceback holds this frame
-        raise error
+        raise outcome.take_error()
 
     return __init__

@@ -27,6 +27,7 @@ from safe_numpy import _callsite, frameworks
 from safe_numpy._callsite import Site
 from safe_numpy._facts import Door, Subject
 from safe_numpy._members import read_variables
+from safe_numpy._outcome import Outcome
 from safe_numpy._patching import Target
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import Responder
@@ -199,10 +200,10 @@ def _make_array(guard: Responder, x: Any, dtype: Any = None, copy: bool | None =
     array = _convert_object(x, guard) if guard.permits(x, Door.ARRAY) else NotImplemented
     if array is NotImplemented:
         if table.find_graph(x) is None:
-            error = guard.check(x, Door.ARRAY)
-            if error is not None:
-                del x  # the traceback holds this frame
-                raise error
+            outcome = guard.check(x, Door.ARRAY)
+            if outcome is not None:
+                del x, array  # the traceback holds this frame
+                raise outcome.take_error()
             guard.warn_hazard(x, "object_array")
         array = np.empty((), object)
         array[()] = x
@@ -247,24 +248,24 @@ def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., A
             if found is not None:
                 __tracebackhide__ = True
                 del self, array
-                raise found
+                raise found.take_error()
         return array
 
     return numpy
 
 
-def _watch_tape(guard: Responder, x: Any) -> Exception | None:
+def _watch_tape(guard: Responder, x: Any) -> Outcome | None:
     """Warn where the array leaves a tape that records the tensor: what is computed from it has no gradient.
 
-    Returns the error to raise, in strict mode.
+    Returns an outcome with the error to raise, in strict mode.
     """
     if not _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
         return None
     x = _find_variable(sys._getframe(2), x)
-    error = guard.check(x, Door.NUMPY)
-    if error is None:
+    outcome = guard.check(x, Door.NUMPY)
+    if outcome is None:
         guard.warn_hazard(x, "tape", _find_tape)
-    return error
+    return outcome
 
 
 def _find_tape(frame: FrameType) -> str:

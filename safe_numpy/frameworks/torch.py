@@ -273,31 +273,32 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> A
 
 
 def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
-    if force is False and _positional is _ABSENT:
+    array = None
+    if _positional is _ABSENT:
         try:
-            array = _stock(self)
-        except Exception:  # it is asked again below, and the error answered
-            array = None
-        if (
-            array is not None
-            and type(self) in sights.PLAIN
-            and _count_users(self.untyped_storage()._cdata) <= _OWN_USERS
-            and 0 not in array.strides
-            and _forward_ad._current_level < 0
-            and _find_transform() is None
-            and self.data_ptr()  # none: freed, or no elements
-        ):
-            return array
-        del array
-    __tracebackhide__ = True
-    handed_on = [self]
-    del self  # as in `_numpy`
-    array = _numpy(handed_on[0], _positional, force)
-    error = _guard.check(handed_on.pop(), Door.FORCE if force else Door.NUMPY)
-    if error is None:
+            array = _stock(self) if force is False else _stock(self, force=force)
+        except Exception:
+            pass
+    if array is None:
+        __tracebackhide__ = True
+        handed_on = [self]
+        del self  # as in `_numpy`
+        return _numpy(handed_on.pop(), _positional, force)
+    if (
+        type(self) in sights.PLAIN
+        and _count_users(self.untyped_storage()._cdata) <= _OWN_USERS
+        and 0 not in array.strides
+        and _forward_ad._current_level < 0
+        and _find_transform() is None
+        and self.data_ptr()  # none: freed, or no elements
+    ):
         return array
-    del array
-    raise error
+    outcome = _guard.check(self, Door.FORCE if force else Door.NUMPY)
+    if outcome is None:
+        return array
+    __tracebackhide__ = True
+    del self, array
+    raise outcome.take_error()
 
 
 class _Body:
@@ -402,7 +403,7 @@ def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
         if found is not None:
             __tracebackhide__ = True
             del self, capsule
-            raise found
+            raise found.take_error()
         if type(self) not in sights.PLAIN or _dispatch_keys(self).raw_repr() != sights.DENSE_ON_HOST:
             _guard.warn_exported(self)
         return capsule
