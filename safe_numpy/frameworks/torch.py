@@ -273,12 +273,10 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> A
 
 
 def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
-    array = None
-    if _positional is _ABSENT:
-        try:
-            array = _stock(self) if force is False else _stock(self, force=force)
-        except Exception:
-            pass
+    try:
+        array = None if _positional is not _ABSENT else _stock(self) if force is False else _stock(self, force=force)
+    except Exception:
+        array = None  # it is asked again, and the error answered there
     if array is None:
         __tracebackhide__ = True
         handed_on = [self]
