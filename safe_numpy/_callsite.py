@@ -72,6 +72,15 @@ def unroll(traceback: TracebackType | None) -> list[FrameType]:
     return list(stack)
 
 
+def list_callers(frame: FrameType | None, most: int = _MOST_FRAMES) -> list[FrameType]:
+    """Return a frame and its callers, the innermost first, at most so many."""
+    stack: list[FrameType] = []
+    while frame is not None and len(stack) < most:
+        stack.append(frame)
+        frame = frame.f_back
+    return stack
+
+
 _translators: dict[str, Callable[[FrameType], Site | None]] = {}
 
 

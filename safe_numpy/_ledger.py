@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from time import time
 from types import CodeType, FrameType
@@ -50,15 +50,15 @@ class Figures(NamedTuple):
         """Return the figures of both."""
         if not self.times or not other.times:
             return self if self.times else other
-        moved = dict(self.moved)
+        moved = self.moved
         for device, nbytes in other.moved:
-            moved[device] = moved.get(device, 0) + nbytes
+            moved = _add_moved(moved, device, nbytes)
         return Figures(
             self.times + other.times,
             self.explicit + other.explicit,
             self.nbytes + other.nbytes,
             self.allocated + other.allocated,
-            tuple(moved.items()),
+            moved,
             self.seconds + other.seconds,
             min(self.first, other.first),
             max(self.last, other.last),
@@ -174,10 +174,10 @@ class Ledger:
         entry = place.entry
         with self._lock:
             place.met.add(conversion)
-            entry.kinds = _unite(entry.kinds, found.kinds)
-            entry.names = _unite(entry.names, [found.name] if found.name else [])
-            entry.libraries = _unite(entry.libraries, [found.library] if found.library else [])
-            entry.edits = _unite(entry.edits, found.edits)
+            entry.kinds = unite(entry.kinds, found.kinds)
+            entry.names = unite(entry.names, [found.name] if found.name else [])
+            entry.libraries = unite(entry.libraries, [found.library] if found.library else [])
+            entry.edits = unite(entry.edits, found.edits)
             entry.obstacle = entry.obstacle or found.obstacle
             entry.file_digest = entry.file_digest or found.file_digest
             if len(found.kinds) > entry.worst:
@@ -234,8 +234,9 @@ def _do_nothing() -> None:
     return
 
 
-def _unite(known: tuple[_Item, ...], more: Sequence[_Item]) -> tuple[_Item, ...]:
-    return (*known, *(item for item in dict.fromkeys(more) if item not in known))
+def unite(known: Iterable[_Item], more: Iterable[_Item]) -> tuple[_Item, ...]:
+    """Return what is in either, once, in the order in which it was met."""
+    return tuple(dict.fromkeys((*known, *more)))
 
 
 def _add_moved(moved: Iterable[tuple[str, int]], device: str, nbytes: int) -> tuple[tuple[str, int], ...]:

@@ -32,8 +32,7 @@ class Mode(Enum):
 
 
 _WORDS = {m.value: m for m in Mode}
-_WORDS |= dict.fromkeys(("0", "false", "no"), Mode.OFF)
-_WORDS |= dict.fromkeys(("1", "true", "yes", "on"), Mode.EXPLAIN)
+_WORDS |= {word: Mode.EXPLAIN if is_on else Mode.OFF for word, is_on in _settings.SWITCH.items()}
 
 _parse = _settings.make_parser(
     "mode",
@@ -178,6 +177,8 @@ class _Need:
 
     NAME = "need for strict mode"
     live = 0
+    told: bool | None = None
+    """what the listeners know"""
 
     def __init__(self) -> None:
         with _lock:
@@ -207,9 +208,8 @@ def is_strict_anywhere() -> bool:
 
 def _notify() -> None:
     with _lock:
-        told = None
-        while told is not (wanted := _Need.live > 0 or MODE.current is Mode.STRICT):  # it may change meanwhile
-            told = wanted
+        while _Need.told is not (wanted := _Need.live > 0 or MODE.current is Mode.STRICT):  # it may change meanwhile
+            _Need.told = wanted
             for listener in _listeners:
                 listener(wanted)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-from safe_numpy._settings import Setting, make_parser
+from safe_numpy._settings import SWITCH, Setting, make_parser
 from safe_numpy._sizes import parse_size
-
-_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
 
 def _parse_dtype(value: object) -> str:
@@ -53,7 +51,7 @@ ONLY: Setting[str] = Setting(
 READONLY: Setting[bool] = Setting(
     "readonly",
     "SAFE_NUMPY_READONLY",
-    make_parser("switch", _SWITCH, "True or False, or one of 1 true yes on 0 false no off"),
+    make_parser("switch", SWITCH, "True or False, or one of 1 true yes on 0 false no off"),
     False,
     "arrays stay writable",
 )

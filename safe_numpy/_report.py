@@ -15,7 +15,7 @@ from safe_numpy import _wording
 from safe_numpy._callsite import Site
 from safe_numpy._facts import Edit
 from safe_numpy._fingerprint import digest_code
-from safe_numpy._ledger import LEDGER, NO_FIGURES, Entry, Figures
+from safe_numpy._ledger import LEDGER, NO_FIGURES, Entry, Figures, unite
 from safe_numpy._place import get_rank
 
 _STARTED = time.time()
@@ -73,14 +73,14 @@ class Record:
         return Record(
             self.site,
             self.figures.merge(other.figures),
-            _unite(self.kinds, other.kinds),
-            _unite(self.names, other.names),
-            _unite(self.libraries, other.libraries),
+            unite(self.kinds, other.kinds),
+            unite(self.names, other.names),
+            unite(self.libraries, other.libraries),
             larger.fix,
-            _unite(self.edits, other.edits),
+            unite(self.edits, other.edits),
             self.obstacle or other.obstacle or ("" if is_same else "versions"),
             self.file_digest,
-            _unite(self.code_digests, other.code_digests),
+            unite(self.code_digests, other.code_digests),
         )
 
     def to_row(self) -> dict[str, Any]:
@@ -106,10 +106,6 @@ class Record:
             "last": figures.last,
             "fix": self.fix,
         }
-
-
-def _unite(one: Iterable[Any], other: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys((*one, *other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +207,7 @@ def merge(reports: Iterable[Report]) -> Report:
     """Return one report of several processes."""
     reports = list(reports)
     records = _merge_records(record for report in reports for record in report.records)
-    return Report(_sort(records), _unite((), (p for report in reports for p in report.processes)))
+    return Report(_sort(records), unite((), (p for report in reports for p in report.processes)))
 
 
 def _make_record(entry: Entry, figures: Figures) -> Record:

@@ -14,6 +14,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 _Value = TypeVar("_Value")
 
+SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+"""the words for on and off"""
+
 
 class Setting(Generic[_Value]):
     """One setting of the process.
@@ -30,14 +33,14 @@ class Setting(Generic[_Value]):
     def __init__(
         self, name: str, variable: str, parse: Callable[[object], _Value], default: _Value, fallback: str
     ) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        """called when what holds outside of any block may have changed"""
         self.name = name
         self.variable = variable
         self.parse = parse
         self.default = default
         self._fallback = fallback
         self._read, self._key = _make_reader(variable)
-        self.on_change: Callable[[], None] = lambda: None
-        """called when what holds outside of any block may have changed"""
         self.reset()
 
     def reset(self) -> None:
@@ -47,6 +50,7 @@ class Setting(Generic[_Value]):
         self.current = self.default
         """what holds outside of any block, as far as the variable was looked at"""
         self._speaker = "default"
+        self.on_change()
 
     def get(self) -> _Value:
         """Return the value in force here: in this thread, in this asyncio task, now."""

@@ -24,7 +24,7 @@ class Responder(Protocol):
     def respond(self, error: Exception, x: Any, door: Door) -> Outcome:
         """Say what the guarded function, which calls this, is to do about a stock `error`."""
 
-    def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None) -> None:
+    def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str | None] | None = None) -> None:
         """Warn, once per call site, of what was lost in a conversion that worked; `find_place` adds where."""
 
     def check(self, x: Any, door: Door) -> Outcome | None:
@@ -40,7 +40,7 @@ class Responder(Protocol):
         """Convert `x`, which `permits` allowed: booked, and warned about; NotImplemented if that fails."""
 
     def warn_hazard_at(
-        self, frame: FrameType, x: Any, hazard: str, find_place: Callable[[FrameType], str] | None = None
+        self, frame: FrameType, x: Any, hazard: str, find_place: Callable[[FrameType], str | None] | None = None
     ) -> None:
         """Do so for the line that `frame` runs."""
 

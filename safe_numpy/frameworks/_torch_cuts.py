@@ -8,6 +8,7 @@ worth a warning. A leaf that has a gradient at any step gets it another way: plo
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import time
 import weakref
@@ -20,10 +21,8 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from safe_numpy import _flow
-from safe_numpy._callsite import Site, is_users
-from safe_numpy.frameworks._torch_modules import find_members, find_modules
-from safe_numpy.frameworks._torch_names import name_parameters
-from safe_numpy.frameworks._torch_origin import find_leaves
+from safe_numpy._callsite import Site, is_users, list_callers
+from safe_numpy.frameworks._torch_origin import find_leaves, find_names
 
 _MOST_NODES = 10_000
 _MOST_CUTS = 1000
@@ -127,8 +126,8 @@ class Watch:
             # a step that is given a closure computes its gradients later
             computes_later = len(args) > 1 or kwargs.get("closure") is not None
             found = self._examine(optimizer, [c for c in self._cuts.values() if c.number > seen], computes_later)
-            stack = _list_frames(sys._getframe(1)) if found else []
-            severed = [(name_leaves(leaves, stack), cut.site, cut.expression) for cut, leaves in found]
+            stack = list_callers(sys._getframe(1)) if found else []
+            severed = [(_name_all(leaves, stack), cut.site, cut.expression) for cut, leaves in found]
         except Exception:
             return  # a step of the user's must not fail for this
         for each in severed:
@@ -180,33 +179,16 @@ def _is_due(cut: _Cut, leaf: Tensor) -> bool:
     return cut.flow is _flow.Flow.RETURNS or steps >= _PATIENCE
 
 
-def _list_lines(frame: FrameType | None) -> list[tuple[str, int]]:
-    lines: list[tuple[str, int]] = []
-    while frame is not None and len(lines) < _MOST_CALLERS:
-        if is_users(frame):
-            lines.append((frame.f_code.co_filename, frame.f_lineno))
-        frame = frame.f_back
-    return lines
+def _list_lines(frame: FrameType) -> list[tuple[str, int]]:
+    users = (caller for caller in list_callers(frame) if is_users(caller))
+    return [(caller.f_code.co_filename, caller.f_lineno) for caller in itertools.islice(users, _MOST_CALLERS)]
 
 
-def _list_frames(frame: FrameType | None) -> list[FrameType]:
-    stack = []
-    while frame is not None:
-        stack.append(frame)
-        frame = frame.f_back
-    return stack
-
-
-def name_leaves(leaves: Sequence[Tensor], stack: Sequence[FrameType]) -> list[str]:
-    """Return a name for each leaf: the module's where one in sight has it, else what it looks like."""
-    deadline = time.perf_counter() + _SECONDS
-    wanted = {id(leaf) for leaf in leaves}
-    names = name_parameters(wanted, find_modules(stack), deadline)
-    if len(names) < len(wanted):
-        names |= name_parameters(wanted - names.keys(), find_members(stack), deadline)
-    ranks = {key: rank for rank, key in enumerate(names)}  # as the module has them
-    ordered = sorted(leaves, key=lambda leaf: ranks.get(id(leaf), len(ranks)))
-    return [names.get(id(leaf)) or f"a parameter {_look_like(leaf)}" for leaf in ordered]
+def _name_all(leaves: Sequence[Tensor], stack: Sequence[FrameType]) -> list[str]:
+    """Return a name for each leaf, as their module has them; for one that has none, what it looks like."""
+    names = find_names(leaves, stack, time.perf_counter() + _SECONDS)
+    unnamed = [leaf for leaf in leaves if id(leaf) not in names]
+    return [*names.values(), *(f"a parameter {_look_like(leaf)}" for leaf in unnamed)]
 
 
 def _look_like(leaf: Tensor) -> str:

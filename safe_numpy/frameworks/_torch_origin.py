@@ -141,19 +141,23 @@ def _find_line(node: Any) -> str:
 
 def _name_leaves(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> list[str]:
     """Return the names of those leaves that have one: the nearest first, but in the order of their module."""
-    if not leaves:
-        return []
+    names = find_names(leaves, stack, deadline)
+    nearest = [id(leaf) for leaf in leaves if id(leaf) in names]
+    ranks = {key: rank for rank, key in enumerate(names)}
+    return [names[key] for key in sorted(nearest[:_SHOWN], key=ranks.__getitem__) + nearest[_SHOWN:]]
+
+
+def find_names(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> dict[int, str]:
+    """Return the names of those leaves that have one in sight of these frames, by id, in the order of their module."""
     wanted = {id(leaf) for leaf in leaves}
-    names = name_parameters(wanted, find_modules(stack), deadline)
+    names = name_parameters(wanted, find_modules(stack), deadline) if wanted else {}
     if len(names) < len(wanted):
         names |= name_parameters(wanted - names.keys(), find_members(stack), deadline)
     for leaf in leaves:
         variable = "" if id(leaf) in names else _name_by_variable(leaf, stack)
         if variable:
             names[id(leaf)] = variable
-    nearest = [id(leaf) for leaf in leaves if id(leaf) in names]
-    ranks = {key: rank for rank, key in enumerate(names)}
-    return [names[key] for key in sorted(nearest[:_SHOWN], key=ranks.__getitem__) + nearest[_SHOWN:]]
+    return names
 
 
 def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from safe_numpy._callsite import find_user_frame
+from safe_numpy._callsite import find_user_frame, list_callers
 from safe_numpy._facts import NO_FACTS, Door, Facts, Kind
 from safe_numpy._steps import EVERY_DOOR, Step
 from safe_numpy._wording import HARMS
@@ -46,9 +46,7 @@ def see_alias(x: Tensor, door: Door) -> Facts | None:
         return None
     if x.dtype not in sights.NUMPY_DTYPES:
         return None  # what is widened is a copy
-    stack = [find_user_frame(sys._getframe(1))]
-    while (caller := stack[-1].f_back) is not None and len(stack) < _MOST_FRAMES:
-        stack.append(caller)
+    stack = list_callers(find_user_frame(sys._getframe(1)), _MOST_FRAMES)
     harmed = _torch_aliases.find_harmed(x, stack)
     if harmed is None:
         return None

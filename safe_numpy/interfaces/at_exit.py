@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from safe_numpy._patching import when_imported
 from safe_numpy._place import get_rank
-from safe_numpy._settings import clean
+from safe_numpy._settings import SWITCH, clean
 
 if TYPE_CHECKING:
     from safe_numpy._ledger import Ledger
@@ -25,7 +25,6 @@ VARIABLE = "SAFE_NUMPY_REPORT"
 _OWNER = "SAFE_NUMPY_REPORT_OWNER"
 """the process that a ledger file is for by its very name; its children, which inherit this, write beside it"""
 
-_YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 _SECONDS = 5.0
 _SHARE = 50
 """writing takes at most the 50th part of the time"""
@@ -46,7 +45,8 @@ _state = _State()
 
 def arm() -> None:
     """Arrange for the report, if the variable asks for one; harmless when called twice."""
-    if _state.is_armed or clean(os.environ.get(VARIABLE, "")) in _NO:
+    word = clean(os.environ.get(VARIABLE, ""))
+    if _state.is_armed or not SWITCH.get(word, bool(word)):
         return
     _state.is_armed = True
     os.environ.setdefault(_OWNER, str(os.getpid()))
@@ -111,7 +111,7 @@ def _is_owner() -> bool:
 def _find_file() -> Path | None:
     """Return the file to write; None: the report is to be printed."""
     word = os.environ.get(VARIABLE, "").strip().strip("\"'")
-    if clean(word) in (*_YES, *_NO):
+    if not word or clean(word) in SWITCH:
         return None
     path = Path(word).expanduser()
     rank = get_rank()
