@@ -211,6 +211,8 @@ class Guard:
             return NotImplemented
         _inside.busy = True
         try:
+            if plan.copies and _memory.find_limit(self.framework.result_nbytes(x, plan)) is not None:
+                return NotImplemented
             if caller.f_code is not self.framework.array_code:
                 return self._convert(x, _NUMPY, caller, plan)
             return NotImplemented if _is_unwanted(Door.ARRAY) else self._convert(x, Door.ARRAY, caller, plan)

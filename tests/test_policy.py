@@ -253,3 +253,31 @@ def test_a_masked_tensor_read_only() -> None:
     assert isinstance(array, np.ma.MaskedArray)
     with pytest.raises(ValueError, match="read-only"):
         array[0] = 5
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_the_policies_hold_from_the_second_conversion_on(dtype: str, requires_grad: bool) -> None:
+    """From the first conversion on the tensor is looked at before the stock method is asked."""
+    values = [1.0, -2.0, 0.5]
+    x = torch.tensor(values).to(getattr(torch, dtype)).requires_grad_(requires_grad)
+
+    def convert() -> Any:
+        return x.numpy()
+
+    with mode("permissive"):
+        for _ in range(3):
+            array = convert()
+            assert array.dtype == np.float32
+            assert array.tolist() == values
+        with mode("permissive", dtype="ml_dtypes"):
+            assert str(convert().dtype) == dtype
+        with mode("permissive", dtype="raise"), pytest.raises(safe_numpy.ConversionError):
+            convert()
+        assert convert().dtype == np.float32
+        with mode("permissive", max_bytes=11), pytest.raises(safe_numpy.ConversionError, match="would take 12 B"):
+            convert()
+        with torch.no_grad():
+            assert convert().tolist() == values
+        with mode("explain"), pytest.raises(safe_numpy.ConversionError):
+            convert()

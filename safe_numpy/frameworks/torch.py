@@ -20,6 +20,7 @@ from torch.autograd import forward_ad as _forward_ad
 from safe_numpy import frameworks
 from safe_numpy._facts import Door, Kind, Problem, Remark, Subject
 from safe_numpy._patching import Target, when_imported
+from safe_numpy._policy import DTYPE
 from safe_numpy._steps import Plan, make_plan, unite
 from safe_numpy.frameworks import Responder, _torch_aliases, _torch_modules, _torch_origin, _torch_silent
 from safe_numpy.frameworks import _torch_sights as sights
@@ -262,7 +263,12 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
 
 
 def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
-    if type(self) in sights.PLAIN and self.requires_grad and force is False and _positional is _ABSENT:
+    if (
+        type(self) in sights.PLAIN
+        and (self.requires_grad or self.dtype in _LOW)
+        and force is False
+        and _positional is _ABSENT
+    ):
         answer = _convert_ahead(self, _getframe(1))
         if answer is not NotImplemented:
             return answer
@@ -310,7 +316,7 @@ _body = _Body()
 
 
 def _look_ahead(on: bool) -> None:
-    """Have ``numpy()`` look at ``requires_grad`` before it asks the stock method, whose raised error costs 7 µs.
+    """Have ``numpy()`` look at the tensor before it asks the stock method, whose raised error costs 7 µs.
 
     On once a tensor was converted, off with the first call that finds conversions not wanted.
     """
@@ -355,25 +361,34 @@ def _teach_dynamo(dynamo: object) -> None:
         return self.numpy(force=force)
 
 
+_LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
+"""what mixed precision computes with, and NumPy lacks"""
+
+
 def _convert_ahead(x: Tensor, caller: FrameType) -> Any:
-    """Return the array of a dense host tensor that requires grad, without the stock error in between."""
+    """Return the array of a dense host tensor with a gradient or of low precision, without the stock error first."""
     if not (
-        _dispatch_keys(x).raw_repr() == sights.DENSE_ON_HOST
-        and x.dtype in sights.NUMPY_DTYPES
-        and _is_grad_enabled()  # inside no_grad stock converts it
-        and x.data_ptr()  # none: freed storage
+        _dispatch_keys(x).raw_repr() == sights.DENSE_ON_HOST and x.data_ptr()  # none: freed storage
     ):
         return NotImplemented
-    answer = _guard.convert_ahead(x, _plan_detach(), caller)
+    is_low = x.dtype in _LOW
+    has_grad = x.requires_grad and _is_grad_enabled()  # inside no_grad stock leaves it alone
+    if is_low:
+        if DTYPE.get() != "float32":
+            return NotImplemented
+    elif not has_grad or x.dtype not in sights.NUMPY_DTYPES:
+        return NotImplemented
+    answer = _guard.convert_ahead(x, _plan_ahead(x.dtype if is_low else torch.float32, has_grad), caller)
     if answer is NotImplemented:
         _look_ahead(False)
     return answer
 
 
 @functools.cache
-def _plan_detach() -> Plan:
+def _plan_ahead(dtype: torch.dtype, requires_grad: bool) -> Plan:
     with torch.enable_grad():
-        return make_plan(table.find_steps, torch.empty(1, requires_grad=True), Door.NUMPY)
+        x = torch.empty(1, dtype=dtype, requires_grad=requires_grad)
+        return make_plan(table.find_steps, x, Door.NUMPY)
 
 
 def _guard_dlpack(stock: Callable[..., Any], guard: Responder) -> Callable[..., Any]:
