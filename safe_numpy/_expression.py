@@ -227,6 +227,7 @@ def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Plac
         if receiver is not None and evaluator.find(receiver) is x:
             return Place(receiver, asked=node)
     names = [n for n in walk_scope(statement) if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))]
+    names.sort(key=lambda n: not isinstance(n.ctx, ast.Load))  # what the line makes may be bound only by it
     return _search(names, x, evaluator)
 
 

@@ -6,8 +6,10 @@ All of it happens when somebody reads the explanation: what is needed for that i
 from __future__ import annotations
 
 import ast
+import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from safe_numpy import frameworks
@@ -56,7 +58,7 @@ def read_site(
         inside = running.excerpt.find_text(running.node) if running.node is not None else ""
         is_curable = plan.array is not None and not plan.is_for_elements
         correction = _correct(running, replacements.find_unknown() if is_curable else {})
-        inside = shorten(" ".join(inside.split()), _MOST_INSIDE)
+        inside = shorten(_put_on_one_line(inside), _MOST_INSIDE)
         return Reading(inside=inside, source=source, **correction)
     name = _as_name(text, place.path)
     is_curable = plan.array is not None and not is_translated(position.code)
@@ -85,8 +87,13 @@ def _correct(running: RunningCode, replacements: dict[ast.expr, str]) -> dict[st
 
 
 def _as_name(text: str, path: str) -> str:
-    name = " ".join(text.split())
+    name = _put_on_one_line(text)
     return name + path if not path or is_primary(name) else f"({name}){path}"
+
+
+def _put_on_one_line(text: str) -> str:
+    """Return an expression without its line breaks and its comments; what is in its strings stays."""
+    return ast.unparse(ast.parse(f"({text}\n)", mode="eval")) if "\n" in text else text
 
 
 def _get_line(running: RunningCode, lineno: int) -> str:
@@ -109,9 +116,18 @@ class _Replacements:
             return {}
         unknown = find_unknown(list(find_operands(operation)), self.evaluator)
         is_receiver = isinstance(operation.func, ast.Attribute) and operation.func.value is unknown
-        if unknown is None or is_receiver or isinstance(unknown, ast.GeneratorExp):
+        if unknown is None or is_receiver or self._gives_iterator(unknown):
             return {}
         return {unknown: f"safe_numpy.to_numpy({self.running.excerpt.find_text(unknown)})"}
+
+    def _gives_iterator(self, node: ast.expr) -> bool:
+        """Tell whether `node` is what `to_numpy` would exhaust."""
+        if not isinstance(node, ast.Call):
+            return isinstance(node, ast.GeneratorExp)
+        function = self._get(node.func)
+        if isinstance(function, type):
+            return issubclass(function, Iterator)
+        return inspect.isgeneratorfunction(function) if isinstance(function, FunctionType) else False
 
     def find(self, x: Any, plan: Plan, place: Place) -> dict[ast.expr, str]:
         """Return the code to write, by the expression that it replaces; empty where none is known to be right."""

@@ -152,6 +152,15 @@ FORMS: list[tuple[str, str, str | None]] = [
         "y",
         "r = (y.detach().numpy()\n     .sum())",
     ),
+    # an operand over several lines, with a comment in it; a string in which two blanks stand
+    ("r = np.asarray([y # note\n][0])", "[y][0]", "r = np.asarray([y # note\n][0].detach().numpy())"),
+    (
+        "r = np.asarray({'a  b': y}['a  b'])",
+        "{'a  b': y}['a  b']",
+        "r = np.asarray({'a  b': y}['a  b'].detach().numpy())",
+    ),
+    # not `z`, which only the line itself binds
+    ("r = np.asarray([(z := y)][0])", "y", None),
     ('r = f"""\n  {y.numpy().sum()}\n"""', "y", 'r = f"""\n  {y.detach().numpy().sum()}\n"""'),
 ]
 
@@ -176,6 +185,8 @@ def test_form(source: str, name: str, shown: str | None) -> None:
         ("np.sqrt(y.mean())", "np.sqrt(y.mean())", "np.sqrt(safe_numpy.to_numpy(y.mean()))"),
         ("np.array([y.mean(), x.mean()])", "np.array([y.mean(), x.mean()])", "tensor.detach().numpy()"),
         ("m = y.numpy; m()", "m()", "tensor.detach().numpy()"),
+        # an iterator, which to_numpy would exhaust
+        ("list(map(np.asarray, [y.mean()]))", "list(map(np.asarray, [y.mean()]))", "tensor.detach().numpy()"),
         (
             "np.array([-x for x in [y]])",
             "np.array([-x for x in [y]])",
