@@ -270,6 +270,10 @@ CONVERTIBLE: list[Case] = [
         np.zeros(2, np.complex64),
     ),
     *(Case(f"sparse {n}", ("layout",), sparse(n), F32) for n in ("coo", "csr", "csc", "bsr", "bsc")),
+    *(
+        Case(f"sparse {n}, inference", ("layout",), torch.inference_mode()(lambda n=n: sparse(n)().clone()), F32)
+        for n in ("coo", "csr", "csc", "bsr", "bsc")
+    ),
     Case("mkldnn", ("layout",), lambda: floats().to_mkldnn(), F32),
     Case("sparse coo, grad", ("grad", "layout"), lambda: sparse("coo")().requires_grad_(), F32),
     Case(

@@ -295,7 +295,17 @@ def see_float8_layout(x: Tensor, door: Door) -> Facts | None:
 
 
 def see_layout(x: Tensor, door: Door) -> Facts | None:
-    return None if x.is_mkldnn or _is_float8(x.dtype) else see_any_layout(x)
+    return None if x.is_mkldnn or _is_float8(x.dtype) or see_frozen_layout(x, door) else see_any_layout(x)
+
+
+_COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+
+
+def see_frozen_layout(x: Tensor, door: Door) -> Facts | None:
+    """See a compressed inference tensor: outside inference mode its ``to_dense()`` fails (torch 2.13)."""
+    if x.layout not in _COMPRESSED or not x.is_inference() or torch.is_inference_mode_enabled():
+        return None
+    return None if _is_float8(x.dtype) else see_any_layout(x)
 
 
 def see_conj(x: Tensor, door: Door) -> Facts | None:

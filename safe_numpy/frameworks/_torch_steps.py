@@ -71,6 +71,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(Kind.DTYPE, "packed", sights.see_packed, "{x}.view(torch.{as_dtype})", EVERY_DOOR, copies=False),
     Step(Kind.LAYOUT, "float8_layout", sights.see_float8_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
+    Step(Kind.LAYOUT, "layout", sights.see_frozen_layout, "{x}.clone().to_dense()", EVERY_DOOR, scope=_SPECIAL),
     Step(Kind.LAYOUT, "layout", sights.see_layout, "{x}.to_dense()", EVERY_DOOR, scope=_SPECIAL),
     Step(Kind.CONJ, "conj", sights.see_conj, "{x}.resolve_conj()", _UNFORCED, neutral=True, scope=_SPECIAL),
     Step(Kind.NEG, "neg", sights.see_neg, "{x}.resolve_neg()", _UNFORCED, neutral=True, scope=_SPECIAL),

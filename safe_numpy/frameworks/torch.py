@@ -81,7 +81,8 @@ class Torch(frameworks.Framework):
     def describe(self, x: Tensor) -> Callable[[], Subject]:
         """Return what will say what `x` is, in words; it holds no reference to `x`."""
         if type(x) in sights.PLAIN:
-            return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, _count_bytes(x))
+            nbytes = _read(lambda: _count_bytes(x), 0)  # a backend may have no way to ask for a sparse tensor's parts
+            return functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device, nbytes)
         # A subclass may compute each of these, and fail.
         return functools.partial(
             _put_into_words,

@@ -53,7 +53,7 @@ SUITES = (
         "skorch",
         "skorch-1.4.0.tar.gz",
         "f7a5d3c13a3aecf0a0fe689ff25188be1145a95268f8fe81f01aaa9fbd7cead1",
-        ("skorch/tests", "--ignore=skorch/tests/test_hf.py", "--ignore=skorch/tests/llm", "-o", "addopts="),
+        ("skorch/tests", "--ignore=skorch/tests/test_hf.py", "--ignore=skorch/tests/llm", "--override-ini=addopts="),
         {},
         ".",
     ),
@@ -63,7 +63,7 @@ SUITES = (
         "torchmetrics-1.9.0.tar.gz",
         "a488609948600df52d3db4fcdab02e62aab2a85ef34da67037dc3e65b8512faa",
         (
-            "--doctest-modules", "-o", "addopts=", *(f"src/torchmetrics/functional/{part}" for part in (
+            "--doctest-modules", "--override-ini=addopts=", *(f"src/torchmetrics/functional/{part}" for part in (
                 "classification", "regression", "image", "pairwise", "clustering", "nominal", "retrieval", "shape",
             )),
         ),
@@ -79,9 +79,9 @@ SUITES = (
          "test/test_gaussian.py", "test/test_weak.py", "test/test_optim.py", "test/test_circle_solver.py",
          "test/test_smooth.py", "test/test_stochastic.py"),
     ),
-    Suite("Keras 3.15.1 ops, torch backend", **_KERAS, arguments=("keras/src/ops", "-o", "addopts="),
+    Suite("Keras 3.15.1 ops, torch backend", **_KERAS, arguments=("keras/src/ops", "--override-ini=addopts="),
           variables={"KERAS_BACKEND": "torch"}),
-    Suite("Keras 3.15.1 ops, TensorFlow backend", **_KERAS, arguments=("keras/src/ops", "-o", "addopts="),
+    Suite("Keras 3.15.1 ops, TensorFlow backend", **_KERAS, arguments=("keras/src/ops", "--override-ini=addopts="),
           variables={"KERAS_BACKEND": "tensorflow"}),
     Suite(
         "gpytorch 1.15.2",
