@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
 
 import executing
+from executing.executing import statement_containing_node
 
 from safe_numpy._fingerprint import digest_lines
 
@@ -77,7 +78,10 @@ def read_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | Non
     if known is None:
         if len(_calls) >= _MOST_CALLS:
             _calls.clear()
-        known = _calls[key] = (frame.f_code, _find_running(frame, lasti, lineno))  # the code keeps its id
+        try:
+            known = _calls[key] = (frame.f_code, _find_running(frame, lasti, lineno))  # the code keeps its id
+        finally:
+            _forget_trees()
     return known[1]
 
 
@@ -91,8 +95,15 @@ def read_line(filename: str, lineno: int) -> RunningCode | None:
         source = _parse(filename, text)
         statement = _find_statement(source, lineno)
         if statement is not None:
+            _forget_trees()
             return RunningCode(Excerpt(source), None, statement)
     return None
+
+
+def _forget_trees() -> None:
+    """Let go of what `executing` would keep as long as the process lives: every tree that it was asked about."""
+    for function in (executing.Source.statements_at_line, statement_containing_node):
+        function.cache_clear()
 
 
 def get_lines(frame: FrameType) -> Sequence[str]:

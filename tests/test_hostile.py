@@ -212,6 +212,31 @@ def test_reading_leaves_no_copy_of_the_variables() -> None:
     work()
 
 
+def test_reading_keeps_the_last_thousand_lines_at_most() -> None:
+    """A session in a notebook runs ever new code: what was read of it must not pile up."""
+    import gc
+    import linecache
+
+    import executing
+
+    def count() -> int:
+        gc.collect()
+        return sum(type(o) is executing.Source for o in gc.get_objects())
+
+    def run_cell(number: int) -> None:
+        filename, source = f"<cell {number}>", "import numpy as np\nnp.asarray(x)\n"
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        with pytest.raises(safe_numpy.GradError) as caught:
+            exec(compile(source, filename, "exec"), {"x": torch.ones(1, requires_grad=True)})
+        assert "`x` cannot become" in str(caught.value)
+        del linecache.cache[filename]
+
+    before = count()
+    for number in range(1500):
+        run_cell(number)
+    assert count() - before <= 1000
+
+
 def test_our_own_failure_costs_the_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     from safe_numpy import _lookup
 
