@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from processes import run
+from processes import ROOT, run
 from zoo import grads
 
 import safe_numpy
@@ -30,6 +33,31 @@ def test_compile_traces_without_a_graph_break() -> None:
         print(torch.compile(functions[2], fullgraph=True, backend="eager")(torch.ones(2)).tolist())
     """)
     assert out == "[2.0, 2.0]\n" * 6
+
+
+@functools.cache
+def use_machinery(*mode: str) -> list[str]:
+    """Return what ``machinery.py`` prints."""
+    command = [sys.executable, str(ROOT / "tests" / "machinery.py"), *mode]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("mode", ["off", "explain", "permissive", "strict"])
+def test_the_machinery_does_what_it_did(mode: str) -> None:
+    """compile, export, jit, fx, func, overrides, modes, package, copies, pickles, DDP, autocast: as without a guard."""
+    stock, ours = use_machinery(), use_machinery(mode)
+    unbound = [line for line in ours if "unbound" in line and line.startswith(("graphs", "fullgraph"))]
+    assert unbound == [
+        "graphs and breaks, unbound: (1, 0)",  # stock breaks the graph there
+        "fullgraph, unbound: [2.0, 2.0, 2.0]",
+        "graphs and breaks, unbound, forced: (1, 0)",
+        "fullgraph, unbound, forced: [2.0, 2.0, 2.0]",
+    ]
+    leaks = () if mode in ("off", "explain") else tuple(line for line in stock if line.startswith("leak"))
+    assert [line for line in ours if line not in unbound] == [line for line in stock if line not in leaks]
+    assert len(stock) > 70
 
 
 def test_the_guard_after_dynamo_is_as_good() -> None:

@@ -31,6 +31,7 @@ _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
 _dispatch_keys, _is_grad_enabled = torch._C._dispatch_keys, torch.is_grad_enabled
 _find_transform = torch._C._functorch.peek_interpreter_stack
 _count_users: Callable[[int], int] = getattr(torch._C, "_storage_Use_Count", lambda storage: sys.maxsize)
+_has_function_mode: Callable[[], bool] = torch._C._is_torch_function_mode_enabled
 _OWN_USERS = 3
 """of the storage of a tensor that shares it with no other: the tensor, its Python object, and the array's tensor"""
 
@@ -291,6 +292,7 @@ def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> 
         return _numpy(handed_on.pop(), _positional, force)
     if (
         type(self) in sights.PLAIN
+        and not _has_function_mode()  # it would see what is looked at
         and _count_users(self.untyped_storage()._cdata) <= _OWN_USERS
         and 0 not in array.strides
         and _forward_ad._current_level < 0

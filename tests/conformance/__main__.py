@@ -74,7 +74,7 @@ def run(suite: Suite, root: Path, side: str, tests: list[str] | None = None) -> 
     with Path(f"{out}.log").open("w") as log:
         subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-q", "--tb=short", "--no-header"),
+                *(sys.executable, "-P", "-m", "pytest", "-q", "--tb=short", "--no-header"),
                 *("-p", "outcomes", "-p", "no:cacheprovider"),
                 *(suite.arguments if tests is None else [*(a for a in suite.arguments if a.startswith("-")), *tests]),
                 *_SIDES[side],
@@ -90,7 +90,10 @@ def run(suite: Suite, root: Path, side: str, tests: list[str] | None = None) -> 
         )  # fmt: skip
     if not out.exists():
         raise RuntimeError(f"{suite.name} did not end, see {out}.log")
-    return json.loads(out.read_text())
+    found = json.loads(out.read_text())
+    if found["mode"] != side:
+        raise RuntimeError(f"{suite.name} was to run in mode {side}, and ran in {found['mode']}")
+    return found["ended"]
 
 
 def compare(suite: Suite, root: Path) -> dict[str, Any]:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 _ENDED: dict[str, str] = {}
+
+
+def pytest_runtest_setup() -> None:
+    """Make random numbers the same for each test where SEED says so: the suite's own conftest is not in its archive."""
+    if "SEED" in os.environ:
+        import torch
+
+        torch.manual_seed(int(os.environ["SEED"]))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -30,4 +39,6 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    Path(os.environ["OUTCOMES"]).write_text(json.dumps(_ENDED, indent=1, sort_keys=True))
+    guard = sys.modules.get("safe_numpy")
+    found = {"mode": "off" if guard is None else guard.get_mode(), "ended": _ENDED}
+    Path(os.environ["OUTCOMES"]).write_text(json.dumps(found, indent=1, sort_keys=True))
