@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from safe_numpy._callsite import Position, Site, find_package, find_user_call, locate, unroll
 from safe_numpy._diagnosis import Diagnosis, make_diagnosis
 from safe_numpy._facts import NOTHING_READ, Door, Problem, Reading, Remark, Subject
+from safe_numpy._late import LOADING
 from safe_numpy._steps import Plan
 from safe_numpy.frameworks import Framework
 
@@ -150,7 +151,8 @@ def read_conversion(x: Any, plan: Plan, asking: Asking, site: Site) -> Reading:
 def digest_source(frame: FrameType) -> str:
     """Return the digest of the file that the code of `frame` was read from; nothing if that fails."""
     try:
-        from safe_numpy import _source
+        with LOADING:
+            from safe_numpy import _source
 
         return _source.digest_file(frame)
     except Exception:
@@ -160,7 +162,8 @@ def digest_source(frame: FrameType) -> str:
 def name_tree(frame: FrameType) -> str:
     """Return what the user calls the nesting that `frame` hands to `to_numpy`; ``tree`` where that is no name."""
     try:
-        from safe_numpy import _lookup
+        with LOADING:
+            from safe_numpy import _lookup
 
         return _lookup.name_argument(frame, "to_numpy") or "tree"
     except Exception:
@@ -170,6 +173,7 @@ def name_tree(frame: FrameType) -> str:
 def _read_site(
     x: Any, data: object, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
 ) -> Reading:
-    from safe_numpy import _lookup  # here: it brings a parser along, for what most programs never ask
+    with LOADING:
+        from safe_numpy import _lookup  # here: it brings a parser along, for what most programs never ask
 
     return _lookup.read_site(x, data, plan, position, site, frame, called)

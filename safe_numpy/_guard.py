@@ -5,6 +5,7 @@ The rule above all others: if anything of ours fails, the user's original error 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import warnings
@@ -64,8 +65,8 @@ class Guard:
         """Say what the guarded function, which calls this, is to do about a stock `error`."""
         if isinstance(error, ConversionError) or _inside.busy or not self.active:
             return STOCK
-        _inside.busy = True
         try:
+            _inside.busy = True
             mode = MODE.get()
             if mode is Mode.OFF:
                 return STOCK
@@ -86,7 +87,8 @@ class Guard:
                 explained.add_note(_wording.note_failed_conversion(failure))
                 return Outcome(error=explained)
         except Exception as own:
-            error.add_note(_wording.note_own_failure(own))
+            with contextlib.suppress(Exception):  # where memory or the stack is full, this fails too
+                error.add_note(_wording.note_own_failure(own))
             return STOCK
         finally:
             _inside.busy = False
@@ -98,8 +100,8 @@ class Guard:
         """
         if _inside.busy or not self.active:
             return
-        _inside.busy = True
         try:
+            _inside.busy = True
             if MODE.get() is not Mode.OFF:
                 self.warn_hazard_at(find_user_frame(_find_caller(sys._getframe(1))), x, hazard, find_place)
         except HazardWarning:
@@ -147,8 +149,8 @@ class Guard:
         """Return the error to raise, as an outcome, for a conversion that worked, where strict mode finds it wrong."""
         if _inside.busy or not self.active or MODE.get() is not Mode.STRICT:
             return None
-        _inside.busy = True
         try:
+            _inside.busy = True
             caller = _find_caller(sys._getframe(1))
             if caller.f_code is self.framework.array_code:
                 door = Door.ARRAY
@@ -209,8 +211,8 @@ class Guard:
         """
         if _inside.busy or not self.active or MODE.get() is not _PERMISSIVE:
             return NotImplemented
-        _inside.busy = True
         try:
+            _inside.busy = True
             if plan.copies and _memory.find_limit(self.framework.result_nbytes(x, plan)) is not None:
                 return NotImplemented
             if caller.f_code is not self.framework.array_code:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
 
+import asttokens  # noqa: F401 - executing would import it late
 import executing
 from executing.executing import statement_containing_node
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from safe_numpy import _guard, _wording, frameworks
 from safe_numpy._diagnosis import Diagnosis
+from safe_numpy._late import LOADING
 
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type)
 
@@ -104,7 +105,8 @@ def _open(x: Any) -> _Node | None:
 
 
 def _open_with_optree(x: Any) -> _Node | None:
-    import optree  # here: it is large, and `import safe_numpy` is to be light
+    with LOADING:
+        import optree  # here: it is large, and `import safe_numpy` is to be light
 
     if optree.tree_is_leaf(x, none_is_leaf=True):
         return None

@@ -10,6 +10,7 @@ import sys
 
 from safe_numpy import _wording
 from safe_numpy._errors import ConversionError
+from safe_numpy._late import LOADING
 from safe_numpy._layout import Message, to_ansi, to_html, to_text
 
 
@@ -81,7 +82,8 @@ def explain_unseen(error: BaseException) -> Explanation | None:
     if not isinstance(error, (AttributeError, TypeError, ValueError)) and type(error).__module__ != "cv2":
         return None
     try:
-        from safe_numpy import _scene, _why_attributes, _why_operations  # here: they bring a parser along
+        with LOADING:
+            from safe_numpy import _scene, _why_attributes, _why_operations  # here: they bring a parser along
 
         scene = _scene.find_scene(error.__traceback__)
         if scene is None:

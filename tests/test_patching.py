@@ -286,11 +286,11 @@ def test_modules_point_one_way() -> None:
 
     root = Path(safe_numpy.__file__).parent
     order = [
-        "_version", "_registry", "_facts", "_sizes", "_settings", "_policy", "_modes", "_patching", "_members",
-        "_place", "_layout", "_table", "_fingerprint", "_terminal", "_callsite", "_memory", "_steps", "_wording",
-        "_diagnosis", "_mixing", "_outcome", "_errors", "_ledger", "_report", "_ledger_file", "_flow", "_baseline",
-        "_source", "_expression", "_correction", "frameworks", "frameworks._torch_sights", "frameworks._torch_steps",
-        "frameworks._torch_modules", "frameworks._torch_names", "frameworks._torch_origin",
+        "_version", "_registry", "_facts", "_sizes", "_late", "_settings", "_policy", "_modes", "_patching",
+        "_members", "_place", "_layout", "_table", "_fingerprint", "_terminal", "_callsite", "_memory", "_steps",
+        "_wording", "_diagnosis", "_mixing", "_outcome", "_errors", "_ledger", "_report", "_ledger_file", "_flow",
+        "_baseline", "_source", "_expression", "_correction", "frameworks", "frameworks._torch_sights",
+        "frameworks._torch_steps", "frameworks._torch_modules", "frameworks._torch_names", "frameworks._torch_origin",
         "frameworks._torch_aliases", "frameworks._torch_cuts", "frameworks._torch_silent",
         "frameworks._tensorflow_steps", "frameworks._doors", "frameworks._torch_ranks", "frameworks.torch",
         "frameworks.tensorflow", "frameworks.keras", "frameworks.pandas", "_lookup", "_failure", "_scene",

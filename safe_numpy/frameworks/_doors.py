@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from safe_numpy._facts import Door
+from safe_numpy._outcome import STOCK
 from safe_numpy.frameworks import Responder
 
 
@@ -20,7 +21,10 @@ def guard_method(guard: Responder, door: Door, stock: Callable[..., Any]) -> Cal
             return stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
-            outcome = guard.respond(error, self, door)
+            try:
+                outcome = guard.respond(error, self, door)
+            except Exception:
+                outcome = STOCK  # the stack is full: there is no room for the guard's first frame
             del self  # the traceback holds this frame, which must not hold the tensor
             if outcome.lets_pass:
                 raise

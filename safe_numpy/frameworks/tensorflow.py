@@ -27,7 +27,7 @@ from safe_numpy import _callsite, frameworks
 from safe_numpy._callsite import Site
 from safe_numpy._facts import Door, Subject
 from safe_numpy._members import read_variables
-from safe_numpy._outcome import Outcome
+from safe_numpy._outcome import STOCK, Outcome
 from safe_numpy._patching import Target
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import Responder
@@ -236,15 +236,21 @@ def _guard_eager(guard: Responder, stock: Callable[..., Any]) -> Callable[..., A
             array = stock(self)
         except Exception as error:
             __tracebackhide__ = True
-            outcome = guard.respond(error, self, Door.NUMPY)
-            del self  # as in `guard_method`
+            try:
+                outcome = guard.respond(error, self, Door.NUMPY)
+            except Exception:
+                outcome = STOCK  # as in `guard_method`
+            del self
             if outcome.lets_pass:
                 raise
             if outcome.is_error:
                 raise outcome.take_error() from outcome.cause
             return outcome.value
         if not is_idle():
-            found = _watch_tape(guard, self)
+            try:
+                found = _watch_tape(guard, self)
+            except (RecursionError, MemoryError):
+                found = None
             if found is not None:
                 __tracebackhide__ = True
                 del self, array

@@ -19,6 +19,7 @@ from torch.autograd import forward_ad as _forward_ad
 
 from safe_numpy import frameworks
 from safe_numpy._facts import Door, Kind, Problem, Remark, Subject
+from safe_numpy._outcome import STOCK
 from safe_numpy._patching import Target, when_imported
 from safe_numpy._policy import DTYPE
 from safe_numpy._steps import Plan, make_plan, unite
@@ -254,7 +255,10 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
         if type(force) is not bool or _positional is not _ABSENT:
             del self  # here and below: the traceback holds this frame, which must not hold the tensor
             raise  # stock rejects it, in its own words
-        outcome = _guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
+        try:
+            outcome = _guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
+        except Exception:
+            outcome = STOCK  # the stack is full: there is no room for the guard's first frame
         del self
         if outcome.lets_pass:
             raise
@@ -271,7 +275,10 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> A
         and force is False
         and _positional is _ABSENT
     ):
-        answer = _convert_ahead(self, _getframe(1))
+        try:
+            answer = _convert_ahead(self, _getframe(1))
+        except (RecursionError, MemoryError):
+            answer = NotImplemented
         if answer is not NotImplemented:
             return answer
     __tracebackhide__ = True
@@ -300,7 +307,10 @@ def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> 
         and self.data_ptr()  # none: freed, or no elements
     ):
         return array
-    outcome = _guard.check(self, Door.FORCE if force else Door.NUMPY)
+    try:
+        outcome = _guard.check(self, Door.FORCE if force else Door.NUMPY)
+    except Exception:
+        outcome = None  # as in `_numpy`
     if outcome is None:
         return array
     __tracebackhide__ = True
@@ -408,7 +418,10 @@ def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
             capsule = stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
-            outcome = _guard.respond(error, self, Door.DLPACK)
+            try:
+                outcome = _guard.respond(error, self, Door.DLPACK)
+            except Exception:
+                outcome = STOCK  # as in `_numpy`
             del self
             if outcome.lets_pass:
                 raise

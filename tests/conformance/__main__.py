@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -56,6 +57,8 @@ def fetch(suite: Suite, folder: Path) -> Path:
             tar.extractall(folder, filter="data")
         if not any(section in file.read_text() for name, section in _CONFIGURED if (file := root / name).exists()):
             (root / "pytest.ini").write_text("[pytest]\n")  # else pytest would find ours above
+    if suite.conftest:
+        shutil.copy(_HERE / "conftests" / f"{suite.project}.py", root / suite.conftest)
     return root
 
 

@@ -40,5 +40,5 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 def pytest_sessionfinish() -> None:
     guard = sys.modules.get("safe_numpy")
-    found = {"mode": "off" if guard is None else guard.get_mode(), "ended": _ENDED}
+    found = {"mode": "off" if guard is None else guard.get_mode().value, "ended": _ENDED}
     Path(os.environ["OUTCOMES"]).write_text(json.dumps(found, indent=1, sort_keys=True))

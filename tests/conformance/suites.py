@@ -20,6 +20,8 @@ class Suite:
     variables: dict[str, str] = field(default_factory=dict)
     path: str = ""
     """the folder in the archive that holds the package to test; empty: the installed one is tested"""
+    conftest: str = ""
+    """where a conftest.py that the archive lacks belongs; ours is in `conftests`, under the project's name"""
 
 
 _KERAS = {
@@ -84,6 +86,7 @@ SUITES = (
         ("test/test_backend.py", "test/test_utils.py", "test/test_ot.py", "test/test_1d_solver.py",
          "test/test_gaussian.py", "test/test_weak.py", "test/test_optim.py", "test/test_circle_solver.py",
          "test/test_smooth.py", "test/test_stochastic.py", "--override-ini=addopts="),
+        conftest="test/conftest.py",
     ),
     Suite("Keras 3.15.1 ops, torch backend", **_KERAS, arguments=_KERAS_OPS,
           variables={"KERAS_BACKEND": "torch"}),
