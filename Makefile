@@ -4,7 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENV := .venv/.complete
 
-.PHONY: demo test lint snapshots bench clean
+# the figures and the proof have an environment of their own, with the packages that they are held against
+PROOF := .venv-bench/bin
+PROOF_ENV := .venv-bench/.complete
+FIGURES := docs/evidence
+SECONDS ?= 3600
+EXAMPLES ?= 50000
+
+.PHONY: demo test lint snapshots bench conformance fuzz stress evidence clean
 
 demo: $(ENV)
 	$(BIN)/python examples/digits.py
@@ -24,13 +31,39 @@ lint: $(ENV)
 snapshots: $(ENV)
 	SAFE_NUMPY_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_messages.py tests/test_messages_tensorflow.py
 
-bench: $(ENV)
-	$(BIN)/python benchmarks/bench.py
+# every figure of docs/evidence.md; then the page itself. Each target writes one file of $(FIGURES).
+bench: $(PROOF_ENV)
+	$(PROOF)/python benchmarks/bench.py --json $(FIGURES)/bench.json
+	$(PROOF)/python benchmarks/coverage.py --json $(FIGURES)/coverage.json
+	$(PROOF)/python benchmarks/growth.py --json $(FIGURES)/growth.json
+	$(MAKE) evidence
+
+conformance: $(PROOF_ENV)
+	$(PROOF)/python tests/conformance --json $(FIGURES)/conformance.json
+
+fuzz: $(PROOF_ENV)
+	mkdir -p build/fuzz
+	$(PROOF)/python tests/fuzz/fuzz_callsites.py $(FIGURES)/fuzz.json -max_total_time=$(SECONDS) -timeout=15 \
+	    -max_len=400 -rss_limit_mb=8000 -artifact_prefix=build/fuzz/ build/fuzz
+
+stress: $(PROOF_ENV)
+	$(PROOF)/python tests/stress.py all $(FIGURES)/stress.json
+	SAFE_NUMPY_TEST_EXAMPLES=$(EXAMPLES) SAFE_NUMPY_TEST_COUNTS=$(FIGURES)/product.json \
+	    $(PROOF)/python -m pytest -q tests/test_product.py
+
+evidence: $(PROOF_ENV)
+	$(PROOF)/python benchmarks/evidence.py
 
 clean:
-	rm -rf .venv build dist *.egg-info demo-output .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench build dist *.egg-info demo-output .mypy_cache .pytest_cache .ruff_cache
 
 $(ENV): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,tensorflow-cpu,test]'
+	touch $@
+
+$(PROOF_ENV): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	$(PROOF)/python -m pip install --quiet --constraint constraints.txt torch tensorflow-cpu
+	$(PROOF)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,tensorflow-cpu,bench,proof]'
 	touch $@

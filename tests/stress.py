@@ -15,6 +15,7 @@ import json
 import linecache
 import os
 import resource
+import subprocess
 import sys
 import threading
 import time
@@ -215,7 +216,7 @@ def fork_anytime(scale: int) -> Counts:
 
 
 def interrupt_everywhere(scale: int) -> Counts:
-    """Raise KeyboardInterrupt, MemoryError and RecursionError at each line that the guard runs; or at each `scale`-th."""
+    """Raise KeyboardInterrupt, MemoryError and RecursionError at each `scale`-th line that the guard runs."""
     counts: Counter[str] = Counter()
 
     def read() -> str:
@@ -370,10 +371,36 @@ def repeat_once(name: str, number: int) -> None:
 SCENARIOS = (toggle_modes, race_installs, fork_anytime, interrupt_everywhere, fill_stack, repeat)
 
 
+_SCALES = {
+    "toggle_modes": 200_000,
+    "race_installs": 200_000,
+    "fork_anytime": 500,
+    "interrupt_everywhere": 1,
+    "fill_stack": 0,
+    "repeat": 1_000_000,
+}
+"""what ``make stress`` runs"""
+
+
+def run_all(target: Path) -> None:
+    """Run every scenario on the large scale, each in a new process, and write what they count."""
+    counts = {}
+    for name, scale in _SCALES.items():
+        done = subprocess.run(
+            [sys.executable, __file__, name, str(scale)], stdout=subprocess.PIPE, text=True, check=True
+        )
+        counts[name] = json.loads(done.stdout)
+        print(name, counts[name], flush=True)
+    target.write_text(json.dumps(counts, indent=1) + "\n")
+
+
 def main() -> None:
     scenarios = {scenario.__name__: scenario for scenario in SCENARIOS}
     warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
-    print(json.dumps(scenarios[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 0)))
+    if sys.argv[1] == "all":
+        run_all(Path(sys.argv[2]))
+    else:
+        print(json.dumps(scenarios[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 0)))
 
 
 if __name__ == "__main__":
