@@ -386,7 +386,9 @@ def convert_with(framework: Framework, x: Any, path: str) -> Any:
     Raises:
         ConversionError: it cannot be converted; the message calls the tensor by its `path` in the user's nesting.
     """
-    plan = examine(framework, x)
+    plan = framework.foresee(x)
+    if plan is None or plan.copies:  # a copy may be too large
+        plan = examine(framework, x)
     was_busy, _inside.busy = _inside.busy, True
     try:
         if not plan.refused:

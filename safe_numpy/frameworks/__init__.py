@@ -145,6 +145,10 @@ class Framework(Protocol):
         """Return one plan for the tensors of two, which one line of code converts; None: there is none."""
         return plan if plan.array == other.array else None
 
+    def foresee(self, x: Any) -> Plan | None:
+        """Return the plan at ``numpy()`` of a tensor of the commonest kind, cheaply; None: that takes a closer look."""
+        return None
+
     def find_alias(self, x: Any, frame: FrameType) -> str:
         """Return whose memory an array that shares that of `x` would also share; a key of `_wording.ALIASES`.
 

@@ -115,6 +115,12 @@ class Torch(frameworks.Framework):
         with self.undisturbed():
             return x.numel() * (plan.itemsize or x.element_size())
 
+    def foresee(self, x: Tensor) -> Plan | None:
+        """Return the plan of a plain dense host tensor outside of every transform; None: that takes a closer look."""
+        if type(x) not in sights.PLAIN or _forward_ad._current_level >= 0 or _find_transform() is not None:
+            return None
+        return _foresee(x)
+
     def order(self, door: Door) -> tuple[str, ...]:
         """Return the kinds in the order in which torch checks them."""
         return table.STOCK_ORDER.get(door, table.STOCK_ORDER[Door.NUMPY])
@@ -300,11 +306,11 @@ def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> 
     if (
         type(self) in sights.PLAIN
         and not _has_function_mode()  # it would see what is looked at
-        and _count_users(self.untyped_storage()._cdata) <= _OWN_USERS
+        and _count_users((storage := self.untyped_storage())._cdata) <= _OWN_USERS
+        and storage.nbytes() >= array.nbytes > 0  # else freed, in part at least, or without elements
         and 0 not in array.strides
         and _forward_ad._current_level < 0
         and _find_transform() is None
-        and self.data_ptr()  # none: freed, or no elements
     ):
         return array
     try:
@@ -379,22 +385,27 @@ _LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
 
 
 def _convert_ahead(x: Tensor, caller: FrameType) -> Any:
-    """Return the array of a dense host tensor with a gradient or of low precision, without the stock error first."""
-    if not (
-        _dispatch_keys(x).raw_repr() == sights.DENSE_ON_HOST and x.data_ptr()  # none: freed storage
-    ):
+    """Return the array of a plain tensor that stock refuses, without the stock error first."""
+    plan = _foresee(x)
+    if plan is None or not plan.problems:  # inside no_grad stock converts what requires grad
         return NotImplemented
-    is_low = x.dtype in _LOW
-    has_grad = x.requires_grad and _is_grad_enabled()  # inside no_grad stock leaves it alone
-    if is_low:
-        if DTYPE.get() != "float32":
-            return NotImplemented
-    elif not has_grad or x.dtype not in sights.NUMPY_DTYPES:
-        return NotImplemented
-    answer = _guard.convert_ahead(x, _plan_ahead(x.dtype if is_low else torch.float32, has_grad), caller)
+    answer = _guard.convert_ahead(x, plan, caller)
     if answer is NotImplemented:
         _look_ahead(False)
     return answer
+
+
+def _foresee(x: Tensor) -> Plan | None:
+    """Return the plan of a plain dense host tensor, with all its data, by its dtype and gradient; None: look closer."""
+    dtype = x.dtype
+    if not (
+        _dispatch_keys(x).raw_repr() == sights.DENSE_ON_HOST
+        and x.is_contiguous()
+        and x.untyped_storage().nbytes() >= (x.storage_offset() + x.numel()) * dtype.itemsize > 0  # else freed, in part
+        and (dtype in sights.NUMPY_DTYPES or (dtype in _LOW and DTYPE.get() == "float32"))
+    ):
+        return None
+    return _plan_ahead(dtype, x.requires_grad and _is_grad_enabled())
 
 
 @functools.cache
