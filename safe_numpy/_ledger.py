@@ -143,7 +143,7 @@ class Ledger:
         self._entries: dict[object, Entry] = {}
         self.places: dict[tuple[int, int], Place] = {}
         """by id of the code and offset of the instruction; that of the same call changes when it is specialised"""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or a __del__, may convert while this thread holds it
         self.due = math.inf
         """when `on_due` is to be called next, in seconds since the epoch"""
         self.on_due: Callable[[], None] = _do_nothing
@@ -224,7 +224,7 @@ class Ledger:
 
     def start_child(self) -> None:
         """Begin anew in a forked process, whose parent keeps its own book, and may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or a __del__, may convert while this thread holds it
         for entry in self._entries.values():
             entry.counted = NO_FIGURES
         self.due = math.inf if self.due == math.inf else 0.0

@@ -34,6 +34,8 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "torch" not in WANTED:
+        return
     import torch
 
     if torch.cuda.is_available():

@@ -15,6 +15,7 @@ import json
 import linecache
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -176,6 +177,31 @@ def race_installs(scale: int) -> Counts:
     return {**sum(totals, counts)}
 
 
+def convert_in_signals(scale: int) -> Counts:
+    """A signal handler converts, and fails, again and again in the middle of conversions."""
+    counts: Counter[str] = Counter()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        convert_or_explain(handled, grad)
+        convert_or_explain(handled, low)
+        handled["signals"] += 1
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)  # the next, when this one is done
+
+    handled: Counter[str] = Counter()
+    faulthandler.dump_traceback_later(600, exit=True)
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)
+    try:
+        for i in range(scale):
+            with safe_numpy.mode(("permissive", "explain")[i % 2]):
+                convert_or_explain(counts, (grad, low)[i % 3 % 2])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
+    is_alive()
+    return {**counts, **{f"{name} in handlers": n for name, n in handled.items()}}
+
+
 def fork_anytime(scale: int) -> Counts:
     """Fork while other threads convert; every child converts, explains, and ends by itself."""
     done = threading.Event()
@@ -267,15 +293,21 @@ def interrupt_everywhere(scale: int) -> Counts:
     return dict(counts)
 
 
-_OUTERMOST = {f"/frameworks/torch.py {name}" for name in ("_numpy", "_numpy_ahead", "_numpy_strict")} | {
-    f"/_outcome.py {name}" for name in ("is_error", "take_error")
+_OUTERMOST = {
+    *(f"/frameworks/torch.py {name}" for name in ("_numpy", "_numpy_ahead", "_numpy_strict")),
+    *("/_outcome.py is_error", "/_outcome.py take_error", "/_errors.py __str__"),
 }
 """functions that stand between the user and stock, with nothing of ours around them"""
 
 
 def is_atomic(frame: FrameType) -> bool:
-    """Tell whether a line stores one attribute: there CPython looks for no signal, and only a tracer can interrupt."""
-    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip().startswith("_inside.busy = ")
+    """Tell whether a line is one where CPython 3.11 looks for no signal, so that only a tracer can interrupt it.
+
+    A store to an attribute; entering or leaving a block; the return of a constant, which the compiler puts behind the
+    protection of ``try … finally``.
+    """
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    return line.startswith(("_inside.busy = ", "with ")) or line in ("return", "return None", "return False")
 
 
 def interrupt(task: Callable[[], Any], kind: type[BaseException], at: int) -> tuple[str | None, Any]:
@@ -368,12 +400,13 @@ def repeat_once(name: str, number: int) -> None:
                 str(error)
 
 
-SCENARIOS = (toggle_modes, race_installs, fork_anytime, interrupt_everywhere, fill_stack, repeat)
+SCENARIOS = (toggle_modes, race_installs, convert_in_signals, fork_anytime, interrupt_everywhere, fill_stack, repeat)
 
 
 _SCALES = {
     "toggle_modes": 200_000,
     "race_installs": 200_000,
+    "convert_in_signals": 200_000,
     "fork_anytime": 500,
     "interrupt_everywhere": 1,
     "fill_stack": 0,

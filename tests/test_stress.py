@@ -48,6 +48,7 @@ SilentError
             {"conversions": 6000, "conversions in blocks": 1000, "errors of ours": 1, "modes set": 1},
         ),
         ("race_installs", 2000, {"conversions": 6000, "installed": 1}),
+        ("convert_in_signals", 4000, {"signals in handlers": 5}),
         ("fork_anytime", 15, {"children": 15}),
         ("interrupt_everywhere", 23, {f"{name}: lines interrupted": 5 for name in ("a failure read", "a conversion")}),
         ("fill_stack", 0, {"depths tried": 500}),

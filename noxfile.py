@@ -1,0 +1,87 @@
+"""The versions that are supported: `nox` runs what this machine can install, `nox -s SESSION` one of them.
+
+    .venv-bench/bin/nox -s numpy1_wrapt1
+
+Run on 2026-11-21: the sessions of RUN_HERE. The others could not be: every torch but 2.13.0 for Python 3.11 comes with
+gigabytes of CUDA packages here.
+"""
+
+from __future__ import annotations
+
+import nox
+
+RUN_HERE = ("newest", "numpy1_wrapt1", "torch_only", "tensorflow_only", "neither")
+nox.options.sessions = RUN_HERE
+nox.options.default_venv_backend = "venv"
+
+TORCH, TENSORFLOW = "torch==2.13.0", "tensorflow-cpu==2.21.0"
+TENSORFLOW_TESTS = ("tests/test_tensorflow.py", "tests/test_messages_tensorflow.py")
+NEITHER = "import safe_numpy as s; print(s.to_numpy([1, 'a']), s.get_mode().value, len(s.report().rows)); import numpy"
+
+
+def run_tests(
+    session: nox.Session, *packages: str, frameworks: str = "torch,tensorflow", tests: tuple[str, ...] = ()
+) -> None:
+    session.install("--constraint", "constraints.txt", *[p for p in packages if p.startswith(("torch", "tensorflow"))])
+    session.install("--constraint", "constraints.txt", "--editable", ".[test]", *packages)
+    session.run(
+        *("python", "-m", "pytest", "-q", "--numprocesses", "2", *tests, *session.posargs),
+        env={"SAFE_NUMPY_TEST_FRAMEWORKS": frameworks},
+    )
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """What `make test` installs."""
+    run_tests(session, TORCH, TENSORFLOW, "numpy>=2", "wrapt>=2")
+
+
+@nox.session
+def numpy1_wrapt1(session: nox.Session) -> None:
+    """The oldest NumPy and a wrapt of before 2."""
+    run_tests(session, TORCH, TENSORFLOW, "numpy==1.26.4", "wrapt<2")
+
+
+@nox.session
+def torch_only(session: nox.Session) -> None:
+    """No TensorFlow: its tests must not be needed."""
+    ignored = tuple(f"--ignore={test}" for test in TENSORFLOW_TESTS)
+    run_tests(session, TORCH, frameworks="torch", tests=("tests", *ignored))
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tensorflow_only(session: nox.Session) -> None:
+    """No torch, which the tests need: the example, which explains and converts, on every Python."""
+    session.install("--constraint", "constraints.txt", "--editable", ".", TENSORFLOW, "scikit-learn", "matplotlib")
+    session.run("python", "examples/digits_tensorflow.py")
+    session.run("python", "examples/digits_tensorflow.py", env={"SAFE_NUMPY": "permissive"})
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def neither(session: nox.Session) -> None:
+    """No framework at all: the package imports, and has nothing to do."""
+    session.install("--editable", ".", "numpy")
+    session.run("python", "-W", "error", "-c", NEITHER)
+
+
+@nox.session(python=["3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """Newer Pythons."""
+    run_tests(session, TORCH, TENSORFLOW)
+
+
+@nox.session
+@nox.parametrize("torch", ["2.4.1", "2.8.0"])
+def torches(session: nox.Session, torch: str) -> None:
+    """Older torch, from an index of CPU builds."""
+    session.install(f"torch=={torch}", "--index-url", "https://download.pytorch.org/whl/cpu")
+    session.install("--editable", ".[test]", "numpy<2.3")
+    session.run("python", "-m", "pytest", "-q", "tests", *(f"--ignore={test}" for test in TENSORFLOW_TESTS),
+                env={"SAFE_NUMPY_TEST_FRAMEWORKS": "torch"})  # fmt: skip
+
+
+@nox.session
+@nox.parametrize("tensorflow", ["2.16.2", "2.18.1"])
+def tensorflows(session: nox.Session, tensorflow: str) -> None:
+    """Older TensorFlow, beside the newest torch."""
+    run_tests(session, TORCH, f"tensorflow-cpu=={tensorflow}")
