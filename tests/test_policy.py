@@ -281,3 +281,24 @@ def test_the_policies_hold_from_the_second_conversion_on(dtype: str, requires_gr
             assert convert().tolist() == values
         with mode("explain"), pytest.raises(safe_numpy.ConversionError):
             convert()
+
+
+@pytest.mark.parametrize("size", [0, 100], ids=["wholly", "in part"])
+def test_freed_data_is_refused_from_the_second_conversion_on(size: int) -> None:
+    """What is foreseen from the dtype and the gradient is for tensors that have their data."""
+    x = torch.ones(1000, requires_grad=True)
+
+    def convert() -> Any:
+        return x.numpy()
+
+    with mode("permissive"):
+        assert convert().tolist() == convert().tolist() == [1.0] * 1000
+        x.untyped_storage().resize_(size)
+        with pytest.raises(safe_numpy.NoDataError):
+            convert()
+        with pytest.raises(safe_numpy.NoDataError):
+            safe_numpy.to_numpy(x)
+    y = torch.ones(1000)
+    y.untyped_storage().resize_(size)
+    with mode("strict"), pytest.raises(safe_numpy.SilentError):
+        y.numpy()
