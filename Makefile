@@ -36,6 +36,7 @@ bench: $(PROOF_ENV)
 	$(PROOF)/python benchmarks/bench.py --json $(FIGURES)/bench.json
 	$(PROOF)/python benchmarks/coverage.py --json $(FIGURES)/coverage.json
 	$(PROOF)/python benchmarks/growth.py --json $(FIGURES)/growth.json
+	$(PROOF)/python benchmarks/instructions.py --json $(FIGURES)/instructions.json
 	$(MAKE) evidence
 
 conformance: $(PROOF_ENV)

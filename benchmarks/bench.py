@@ -116,6 +116,7 @@ def measure_table(rounds: int) -> list[dict[str, Any]]:
         compare_with_stock(lambda: plain.numpy(), 20000, rounds, "permissive"),
     )
     add("x.numpy(), 8 elements, strict", 2.0, compare_with_stock(lambda: plain.numpy(), 20000, rounds, "strict"))
+    add("the same in a function that does nothing else", None, compare_bare(plain, rounds))
     wrapped = wrapt.FunctionWrapper(torch._C.TensorBase.numpy, lambda stock, x, args, kwargs: stock(*args, **kwargs))
     add(
         "the same in a wrapt FunctionWrapper",
@@ -138,6 +139,21 @@ def measure_table(rounds: int) -> list[dict[str, Any]]:
     ours, theirs = (measure_import(f"import {m}", 9) for m in ("safe_numpy", "wrapt"))
     add("import safe_numpy against import wrapt", 1.3, summarize([(ours, theirs)]))
     return rows
+
+
+def compare_bare(plain: torch.Tensor, rounds: int) -> dict[str, float]:
+    """Time the least that a guard in Python can be: a method that calls the stock method."""
+    stock = torch._C.TensorBase.numpy
+
+    class Bare(torch.Tensor):
+        __torch_function__ = torch._C._disabled_torch_function_impl
+        stock_numpy = stock
+
+        def bare_numpy(self) -> Any:
+            return stock(self)
+
+    x = plain.as_subclass(Bare)
+    return compare(lambda: x.bare_numpy(), lambda: x.stock_numpy(), 20000, rounds)
 
 
 def add_tensorflow(add: Callable[[str, float | None, dict[str, float]], None], rounds: int) -> None:
