@@ -76,10 +76,10 @@ def measure_torch() -> dict[str, Any]:
     safe_numpy.install()
     with safe_numpy.mode("permissive"):
         for name, convert in {**peers.STOCK, **peers.HELPERS}.items():
-            rows[f"{name}, with safe_numpy"] = try_all(convert, cases, lambda c: c.expected)
+            rows[f"{name}, permissive"] = try_all(convert, cases, lambda c: c.expected)
     rows["safe_numpy.to_numpy(x)"] = try_all(safe_numpy.to_numpy, cases, lambda c: c.expected)
     with safe_numpy.mode("strict"):
-        rows["x.numpy(), with safe_numpy, strict"] = try_all(peers.STOCK["x.numpy()"], cases, lambda c: c.expected)
+        rows["x.numpy(), strict"] = try_all(peers.STOCK["x.numpy()"], cases, lambda c: c.expected)
     return {"cases": len(cases), "without_values": sum(c.expected is None for c in cases), "rows": rows}
 
 
@@ -109,7 +109,7 @@ def measure_tensorflow() -> dict[str, Any]:
     safe_numpy.install()
     with safe_numpy.mode("permissive"):
         for name, convert in ways.items():
-            rows[f"{name}, with safe_numpy"] = try_all(convert, cases, expect)
+            rows[f"{name}, permissive"] = try_all(convert, cases, expect)
     rows["safe_numpy.to_numpy(x)"] = try_all(safe_numpy.to_numpy, cases, expect)
     return {"cases": len(cases), "without_values": sum(expect(c) is None for c in cases), "rows": rows}
 

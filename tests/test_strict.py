@@ -87,6 +87,8 @@ LAYER = torch.nn.Linear(2, 2)
 
 
 def changes_the_layer(x: Any, array: Any) -> bool:
+    if not array.flags.writeable:  # NumPy before 2.1 has such arrays for capsules: the layer changes them, all the same
+        return np.shares_memory(array, torch._C.TensorBase.numpy(LAYER.weight.detach()))
     before, version = LAYER.weight.detach().clone(), LAYER.weight._version
     array += 1
     is_changed = not torch.equal(before, LAYER.weight) and LAYER.weight._version == version
