@@ -169,9 +169,8 @@ ratio of 1 looks like here.
 
 {write_guard(bench)}
 
-Most of what the guard costs is that it is a function in Python: the row below it is a function that does nothing else.
-The rest is the look at two arguments, which stock may reject; what is there for errors costs nothing until one comes.
-Instructions a call, by `valgrind` (benchmarks/instructions.py): {write_counts(instructions)}.
+More than half of what the guard costs is that it is a function in Python: see the row of a function that does nothing
+else. The rest is one look at two arguments; what is there for errors costs nothing until one comes. Instructions a call, by `valgrind` (benchmarks/instructions.py): {write_counts(instructions)}.
 
 ## All that convert a tensor with a gradient
 

@@ -256,7 +256,7 @@ def test_the_method_stays_a_method() -> None:
         ((True,), {}),
         ((False,), {}),
         ((None,), {}),
-        ((True,), {"force": True}),
+        ((True,), {"force": False}),
         ((), {"forse": True}),
         ((), {"_positional": 1}),
     ],

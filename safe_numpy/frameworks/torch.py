@@ -244,25 +244,28 @@ def _count_bytes(x: Tensor) -> int:
 # The doors. They are plain functions, which measured 1.1 times the bare call where a proxy object measured 2.1, and
 # which `torch.Tensor.numpy is torch.Tensor.numpy`, pickling and Dynamo take for methods. Two things are unusual in
 # `_numpy`, for the sake of those whose call works: a parameter to catch what stock rejects, since the interpreter has
-# no fast call for keyword-only ones; and two bodies, of which the one in use is swapped (`_look_ahead`).
+# no fast call for keyword-only ones; and several bodies, of which the one in use is swapped (`_look_ahead`). One wrong
+# call is not seen, where stock raises a TypeError: `x.numpy(v, force=v)`.
 
 _ABSENT: Any = inspect.Parameter.empty  # not an object of our own: a reload of this module would make another
 _stock: Callable[..., Any]
 _guard: Responder
 
 
-def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
+def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
     try:
-        if _positional is not _ABSENT or force is not False:
-            return _stock(self, force=force) if _positional is _ABSENT else _stock(self, _positional, force=force)
-        return _stock(self)
+        if _positional is force:  # both absent: one look at two arguments, where each look costs 2 % of a call
+            return _stock(self)
+        if _positional is _ABSENT:
+            return _stock(self, force=force)
+        return _stock(self, _positional) if force is _ABSENT else _stock(self, _positional, force=force)
     except Exception as error:
         __tracebackhide__ = True
-        if type(force) is not bool or _positional is not _ABSENT:
+        if _positional is not _ABSENT or (force is not _ABSENT and type(force) is not bool):
             del self  # here and below: the traceback holds this frame, which must not hold the tensor
             raise  # stock rejects it, in its own words
         try:
-            outcome = _guard.respond(error, self, Door.FORCE if force else Door.NUMPY)
+            outcome = _guard.respond(error, self, Door.FORCE if force is True else Door.NUMPY)
         except Exception:
             outcome = STOCK  # the stack is full: there is no room for the guard's first frame
         del self
@@ -274,13 +277,8 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
         return outcome.value
 
 
-def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
-    if (
-        type(self) in sights.PLAIN
-        and (self.requires_grad or self.dtype in _LOW)
-        and force is False
-        and _positional is _ABSENT
-    ):
+def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
+    if type(self) in sights.PLAIN and (self.requires_grad or self.dtype in _LOW) and _positional is force:
         try:
             answer = _convert_ahead(self, _getframe(1))
         except (RecursionError, MemoryError):
@@ -293,9 +291,9 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = False) -> A
     return _numpy(handed_on.pop(), _positional, force)
 
 
-def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> Any:
+def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
     try:
-        array = None if _positional is not _ABSENT else _stock(self) if force is False else _stock(self, force=force)
+        array = None if _positional is not _ABSENT else _stock(self) if force is _ABSENT else _stock(self, force=force)
     except Exception:
         array = None  # it is asked again, and the error answered there
     if array is None:
@@ -314,7 +312,7 @@ def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = False) -> 
     ):
         return array
     try:
-        outcome = _guard.check(self, Door.FORCE if force else Door.NUMPY)
+        outcome = _guard.check(self, Door.FORCE if force is True else Door.NUMPY)
     except Exception:
         outcome = None  # as in `_numpy`
     if outcome is None:
