@@ -170,7 +170,9 @@ ratio of 1 looks like here.
 {write_guard(bench)}
 
 More than half of what the guard costs is that it is a function in Python: see the row of a function that does nothing
-else. The rest is one look at two arguments; what is there for errors costs nothing until one comes. Instructions a call, by `valgrind` (benchmarks/instructions.py): {write_counts(instructions)}.
+else. The rest is one look at two arguments; what is there for errors costs nothing until one comes.
+
+Instructions a call, by `valgrind` (benchmarks/instructions.py): {write_counts(instructions)}.
 
 ## All that convert a tensor with a gradient
 
