@@ -46,7 +46,7 @@ def test_it_shows_what_is_on_file(executed: Any) -> None:
     on_file = texts(nbformat.read(QUICKSTART, as_version=4))
     assert texts(executed) == on_file
     whole = "\n".join(on_file)
-    assert "fix        plt.plot([t.detach().numpy() for t in losses])" in whole
+    assert "fix plt.plot([t.detach().numpy() for t in losses])" in whole
     assert "fix   np.ones((64, 1)) * targets.numpy()" in whole
     assert "`predictions`, Tensor bfloat16[64, 1] on cpu, became a NumPy array" in whole
 
