@@ -380,11 +380,11 @@ def diagnose_with(framework: Framework, x: Any, name: str | None) -> Diagnosis:
         return make_diagnosis(plan, framework.describe(x)(), order, reading=Reading(name), array_nbytes=size)
 
 
-def convert_with(framework: Framework, x: Any, path: str) -> Any:
+def convert_with(framework: Framework, x: Any, find_path: Callable[[], str]) -> Any:
     """Convert a tensor of `framework` because the user asked for it: no warning, nothing booked.
 
     Raises:
-        ConversionError: it cannot be converted; the message calls the tensor by its `path` in the user's nesting.
+        ConversionError: it cannot be converted; the message calls the tensor by its path in the user's nesting.
     """
     plan = framework.foresee(x)
     if plan is None or plan.copies:  # a copy may be too large
@@ -392,14 +392,14 @@ def convert_with(framework: Framework, x: Any, path: str) -> Any:
     was_busy, _inside.busy = _inside.busy, True
     try:
         if not plan.refused:
-            return plan.run(x, framework.names) if plan.problems else framework.to_array(x)
+            return plan.run(x, framework.names)
         original = _find_stock_error(framework, x)
     finally:
         _inside.busy = was_busy
     with framework.undisturbed():
         describe, order = framework.describe(x), framework.order(Door.NUMPY)
     frame = find_user_frame(sys._getframe(1))
-    site, name = locate(frame), name_tree(frame) + path
+    site, name = locate(frame), name_tree(frame) + find_path()
 
     def diagnose(traceback: object) -> Diagnosis:
         return make_diagnosis(plan, describe(), order, reading=Reading(name), site=site)

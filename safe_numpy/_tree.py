@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import operator
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,11 +16,18 @@ _ATOMS = (str, bytes, int, float, complex, bool, type(None), type)
 
 
 class _Node(NamedTuple):
-    """A container, opened: where each child stands in it, the children, and how to make a new one of others."""
+    """A container, opened."""
 
-    places: list[str]
-    children: list[Any]
+    keys: Sequence[Any]
+    """of the children, or the names of the attributes that they are"""
+    children: Sequence[Any]
     rebuild: Callable[[list[Any]], Any]
+    """makes a new one of others"""
+    has_names: bool = False
+
+
+_Trail = tuple["_Trail", _Node, int] | None
+"""the way to a tensor: to the container that holds it, that container, and which child of it"""
 
 
 def diagnose(x: Any, name: str | None = None) -> Diagnosis:
@@ -57,33 +65,40 @@ def to_numpy(tree: Any) -> Any:
         TypeError: there is a generator or another iterator in it, which looking into would exhaust.
         ValueError: the nesting contains itself.
     """
-    return _convert(tree, "", ())
+    return _convert(tree, None, ())
 
 
-def _convert(x: Any, path: str, above: tuple[int, ...]) -> Any:
-    """Convert `x`, found at `path` below the whole, inside the containers whose ids are `above`."""
-    if isinstance(x, _ATOMS):
-        return x
+def _convert(x: Any, trail: _Trail, above: tuple[int, ...]) -> Any:
+    """Convert `x`, to which `trail` leads, inside the containers whose ids are `above`."""
     framework = frameworks.of(x)
     if framework is not None:
-        return _guard.convert_with(framework, x, path)
+        return _guard.convert_with(framework, x, lambda: _name(trail))
+    if isinstance(x, _ATOMS):
+        return x
     if isinstance(x, Iterator) and type(x).__module__ in ("builtins", "itertools"):
-        raise TypeError(_wording.exhaustible(x, f"tree{path}"))
+        raise TypeError(_wording.exhaustible(x, f"tree{_name(trail)}"))
     if id(x) in above:
-        raise ValueError(_wording.endless(f"tree{path}"))
+        raise ValueError(_wording.endless(f"tree{_name(trail)}"))
     node = _open(x)
     if node is None:
         return x
     inner = (*above, id(x))
     try:
-        converted = [
-            _convert(child, path + place, inner) for place, child in zip(node.places, node.children, strict=True)
-        ]
+        converted = [_convert(child, (trail, node, i), inner) for i, child in enumerate(node.children)]
     except RecursionError:
         raise ValueError(_wording.too_deep("tree")) from None
-    if all(new is old for new, old in zip(converted, node.children, strict=True)) and not _is_builtin(x):
+    if not _is_builtin(x) and all(map(operator.is_, converted, node.children)):
         return x  # nothing in it was ours to convert
     return node.rebuild(converted)
+
+
+def _name(trail: _Trail) -> str:
+    """Return the way as the user would write it: ``.batch['x'][3]``."""
+    path = ""
+    while trail is not None:
+        trail, node, i = trail
+        path = (f".{node.keys[i]}" if node.has_names else f"[{node.keys[i]!r}]") + path
+    return path
 
 
 def _is_builtin(x: Any) -> bool:
@@ -92,15 +107,21 @@ def _is_builtin(x: Any) -> bool:
 
 def _open(x: Any) -> _Node | None:
     """Open one level of a container; None if `x` is none that we look into."""
+    cls = type(x)
+    if cls is list or cls is tuple:
+        return _Node(range(len(x)), x, cls)
+    if cls is dict:
+        keys = list(x)
+        return _Node(keys, list(x.values()), lambda new: dict(zip(keys, new, strict=True)))
     if dataclasses.is_dataclass(x) and not isinstance(x, Mapping):
         names = [f.name for f in dataclasses.fields(x) if hasattr(x, f.name)]
-        return _Node([f".{n}" for n in names], [getattr(x, n) for n in names], lambda new: _with_fields(x, names, new))
+        return _Node(names, [getattr(x, n) for n in names], lambda new: _with_fields(x, names, new), has_names=True)
     if isinstance(x, tuple) and hasattr(x, "_fields"):
         # not type(x)(*new): torch's PackedSequence, for one, wants tensors there
-        return _Node([f".{n}" for n in x._fields], list(x), lambda new: tuple.__new__(type(x), new))
-    if type(x) is not dict and isinstance(x, Mapping):
+        return _Node(x._fields, x, lambda new: tuple.__new__(type(x), new), has_names=True)
+    if isinstance(x, Mapping):
         keys = list(x)
-        return _Node(_subscripts(keys), [x[k] for k in keys], lambda new: _with_items(x, keys, new))
+        return _Node(keys, [x[k] for k in keys], lambda new: _with_items(x, keys, new))
     return _open_with_optree(x)
 
 
@@ -111,11 +132,7 @@ def _open_with_optree(x: Any) -> _Node | None:
     if optree.tree_is_leaf(x, none_is_leaf=True):
         return None
     children, data, entries, unflatten = optree.tree_flatten_one_level(x, none_is_leaf=True)
-    return _Node(_subscripts(entries), list(children), lambda new: unflatten(data, new))
-
-
-def _subscripts(keys: Sequence[Any]) -> list[str]:
-    return [f"[{key!r}]" for key in keys]
+    return _Node(entries, list(children), lambda new: unflatten(data, new))
 
 
 def _with_fields(x: Any, names: Sequence[str], values: Sequence[Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import CodeType, FrameType
@@ -209,7 +210,19 @@ def is_tensor_class(cls: type) -> bool:
     return any(framework.is_tensor_class(cls) for framework in loaded())
 
 
+_known: dict[int, tuple[weakref.ref[type], Framework | None]] = {}
+"""by the id of a class, whose frameworks do not change; an entry goes when its class does"""
+
+
 def of(x: object) -> Framework | None:
     """Return the framework whose tensor `x` is, or None."""
     cls = type(x)  # `isinstance` would ask an object of a class that knows nothing of us for its __class__
-    return next((f for f in loaded() if f.is_tensor_class(cls)), None)
+    known = _known.get(id(cls))
+    return _find(cls) if known is None else known[1]
+
+
+def _find(cls: type) -> Framework | None:
+    key, forget = id(cls), _known.pop
+    found = next((f for f in loaded() if f.is_tensor_class(cls)), None)
+    _known[key] = weakref.ref(cls, lambda _: forget(key, None)), found
+    return found
