@@ -204,8 +204,8 @@ class Guard:
         finally:
             _inside.busy = was_busy
 
-    def convert_ahead(self, x: Any, plan: Plan, caller: FrameType) -> Any:
-        """Convert `x` for `caller` by a plan that is known to fit, without asking the stock code first.
+    def convert_ahead(self, x: Any, caller: FrameType) -> Any:
+        """Convert `x` for `caller` without asking the stock code first, if the plan can be foreseen.
 
         Returns NotImplemented where that is not this guard's business now.
         """
@@ -213,6 +213,9 @@ class Guard:
             return NotImplemented
         try:
             _inside.busy = True
+            plan = self.framework.foresee(x)
+            if plan is None or not plan.problems:  # inside no_grad, for one, there are none
+                return NotImplemented
             if plan.copies and _memory.find_limit(self.framework.result_nbytes(x, plan)) is not None:
                 return NotImplemented
             if caller.f_code is not self.framework.array_code:
@@ -246,28 +249,27 @@ class Guard:
         framework = self.framework
         begun = perf_counter() if plan.waits else 0.0
         result = plan.run_tensor(x, framework.names) if door is _DLPACK else plan.run(x, framework.names)
-        seconds = perf_counter() - begun if plan.waits else 0.0
+        seconds = perf_counter() - begun if begun else 0.0
         copies = plan.copies
         if not copies and READONLY.get():
             result = framework.protect(result)
-            copies = door is Door.DLPACK
+            copies = door is _DLPACK
         place = LEDGER.places.get((id(caller.f_code), caller.f_lasti))  # most callers are the user's own
         if place is None:
             frame = find_user_frame(caller)
             place = LEDGER.places.get((id(frame.f_code), frame.f_lasti))
         if place is None or not place.entry.warned or not (plan.array in place.met or place.is_settled):
             place = self._meet(x, door, caller, plan, place)
-        watch = framework.watch
-        if plan.cuts and watch is not None and place.look_at <= watch.steps:
+        if plan.cuts and (watch := framework.watch) is not None and place.look_at <= watch.steps:
             self._watch(watch, x, place, caller)
-        nbytes = framework.result_nbytes(x, plan)
+        nbytes, device = framework.result_nbytes(x, plan), plan.device
         LEDGER.add(
             place.entry,
             door is _NUMPY or door is _FORCE,
             nbytes,
             nbytes if copies else 0,
-            plan.device,
-            framework.count_bytes(x) if plan.device else 0,
+            device,
+            framework.count_bytes(x) if device else 0,
             seconds,
         )
         return result

@@ -58,13 +58,14 @@ class Setting(Generic[_Value]):
         if block is not None and self.name in block.values:
             found: _Value = block.values[self.name]
             return found
-        return self.get_outside()
+        if self._read(self._key) != self._raw:  # as `get_outside` does, without the call: each conversion asks twice
+            self._hear()
+        return self.current
 
     def get_outside(self) -> _Value:
         """Return the value in force outside of any block."""
-        raw = self._read(self._key)
-        if raw != self._raw:
-            self._hear(raw)
+        if self._read(self._key) != self._raw:
+            self._hear()
         return self.current
 
     def get_speaker(self) -> str:
@@ -82,9 +83,9 @@ class Setting(Generic[_Value]):
         self.current, self._speaker = value, speaker
         self.on_change()
 
-    def _hear(self, raw: object) -> None:
+    def _hear(self) -> None:
         """Take in a changed variable: it is the last speaker now, or none if it is unset, empty or nonsense."""
-        self._raw = raw
+        self._raw = self._read(self._key)
         text = os.environ.get(self.variable, "")
         if clean(text) == "":
             self.current, self._speaker = self._by_call or (self.default, "default")

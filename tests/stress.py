@@ -278,7 +278,9 @@ def interrupt_everywhere(scale: int) -> Counts:
                 if kind is KeyboardInterrupt:
                     expect(isinstance(result, KeyboardInterrupt), f"{name}: interrupted at {hit}, and got {result!r}")
                 else:
-                    is_right = not isinstance(result, BaseException) or isinstance(result, (RuntimeError, kind))
+                    is_right = not isinstance(result, BaseException) or isinstance(
+                        result, (RuntimeError, TypeError, kind)
+                    )
                     expect(is_right, f"{name}: {kind.__name__} at {hit} became {result!r}")
                     if isinstance(result, kind) and not isinstance(result, safe_numpy.ConversionError):
                         counts[f"{name}: {kind.__name__} came out"] += 1
@@ -293,8 +295,11 @@ def interrupt_everywhere(scale: int) -> Counts:
     return dict(counts)
 
 
+_STOCK_ERRORS = (RuntimeError, TypeError)
+"""of a gradient, and of a dtype that NumPy lacks"""
+
 _OUTERMOST = {
-    *(f"/frameworks/torch.py {name}" for name in ("_numpy", "_numpy_ahead", "_numpy_strict")),
+    *(f"/frameworks/_torch_doors.py {name}" for name in ("_numpy", "_numpy_ahead", "_numpy_strict")),
     *("/_outcome.py is_error", "/_outcome.py take_error", "/_errors.py __str__"),
 }
 """functions that stand between the user and stock, with nothing of ours around them"""

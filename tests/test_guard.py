@@ -19,7 +19,8 @@ from zoo import complexes, freed, grads
 import safe_numpy
 from safe_numpy import ConversionError, ConversionWarning, _guard, _memory, _wording
 from safe_numpy._facts import Door
-from safe_numpy.frameworks import torch as door
+from safe_numpy.frameworks import _torch_doors as door
+from safe_numpy.frameworks.torch import FRAMEWORK, Torch
 
 
 def permit() -> Any:
@@ -131,6 +132,25 @@ def test_looking_ahead_changes_nothing_but_time() -> None:
     assert door._numpy_in_place.__code__ is door._numpy.__code__
 
 
+def test_it_looks_for_low_precision_once_that_was_met_until_an_error_is_explained() -> None:
+    with permit(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)
+        grads().numpy()
+        assert door._body.looks_ahead
+        assert door._low is None, "a look costs those whose call works"
+        low = torch.ones(2, dtype=torch.bfloat16)
+        for _ in range(2):
+            assert low.numpy().tolist() == [1, 1]
+            assert torch.bfloat16 in (door._low or ())
+        grads().numpy()
+        assert torch.bfloat16 in (door._low or ())
+        with pytest.raises(safe_numpy.NoDataError):
+            torch.ones(2, device="meta").numpy()
+        assert not door._body.looks_ahead
+        assert door._low is None
+        assert low.numpy().tolist() == [1, 1]
+
+
 def test_the_door_is_known_while_looking_ahead() -> None:
     masked = torch.masked.masked_tensor(torch.ones(2), torch.tensor([True, False]))
     with permit(), warnings.catch_warnings():
@@ -201,7 +221,7 @@ def test_if_our_code_fails_the_users_error_comes_out(broken: str, mode: str, mon
     def fail(*args: Any) -> Any:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(door.Torch, broken, fail)
+    monkeypatch.setattr(Torch, broken, fail)
     x = torch.ones(2, device="meta", requires_grad=True)
     with safe_numpy.mode(mode), pytest.raises(TypeError) as caught:
         x.numpy()
@@ -256,7 +276,7 @@ def test_an_interrupt_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*args: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(door.Torch, "plan", interrupt)
+    monkeypatch.setattr(Torch, "plan", interrupt)
     with pytest.raises(KeyboardInterrupt):
         grads().numpy()
     monkeypatch.undo()
@@ -347,7 +367,7 @@ def test_the_whole_is_found_when_a_step_reveals_another_problem() -> None:
 
 def test_doors_are_told_apart() -> None:
     seen = []
-    guard = _guard.Guard(door.FRAMEWORK)
+    guard = _guard.Guard(FRAMEWORK)
     guard._explain = lambda error, x, d, caller, plan: seen.append(d) or error  # type: ignore[method-assign,assignment,return-value]
     before = door._guard
     door._guard = guard
@@ -374,7 +394,7 @@ def test_the_page_cache_is_not_memory_in_use(tmp_path: Path) -> None:
 
 def test_a_full_memory_of_hazards_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_guard, "_MOST_HAZARDS", 1)
-    guard = _guard.Guard(door.FRAMEWORK)
+    guard = _guard.Guard(FRAMEWORK)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(3):

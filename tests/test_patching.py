@@ -292,13 +292,13 @@ def test_modules_point_one_way() -> None:
         "_baseline", "_source", "_expression", "_correction", "frameworks", "frameworks._torch_sights",
         "frameworks._torch_steps", "frameworks._torch_modules", "frameworks._torch_names", "frameworks._torch_origin",
         "frameworks._torch_aliases", "frameworks._torch_cuts", "frameworks._torch_silent",
-        "frameworks._tensorflow_steps", "frameworks._doors", "frameworks._torch_ranks", "frameworks.torch",
-        "frameworks.tensorflow", "frameworks.keras", "frameworks.pandas", "_lookup", "_failure", "_scene",
-        "_why_attributes", "_why_operations", "_silent", "_guard", "_lists", "interfaces", "interfaces.at_exit",
-        "interfaces.hooks", "_install", "_tree", "_why", "interfaces.status", "interfaces.ipython",
-        "interfaces.launcher", "interfaces.autoload", "interfaces.doctor", "interfaces.demo", "interfaces.rewrite",
-        "interfaces.fix", "interfaces.cli", "interfaces.pytest_plugin", "interfaces.startup.sitecustomize", "__init__",
-        "__main__",
+        "frameworks._tensorflow_steps", "frameworks._doors", "frameworks._torch_ranks", "frameworks._torch_ahead",
+        "frameworks._torch_doors", "frameworks.torch", "frameworks.tensorflow", "frameworks.keras",
+        "frameworks.pandas", "_lookup", "_failure", "_scene", "_why_attributes", "_why_operations", "_silent",
+        "_guard", "_lists", "interfaces", "interfaces.at_exit", "interfaces.hooks", "_install", "_tree", "_why",
+        "interfaces.status", "interfaces.ipython", "interfaces.launcher", "interfaces.autoload", "interfaces.doctor",
+        "interfaces.demo", "interfaces.rewrite", "interfaces.fix", "interfaces.cli", "interfaces.pytest_plugin",
+        "interfaces.startup.sitecustomize", "__init__", "__main__",
     ]  # fmt: skip
     ranks = {f"safe_numpy.{name}": rank for rank, name in enumerate(order)}
     for file in root.rglob("*.py"):

@@ -27,7 +27,8 @@ from torch.distributed._functional_collectives import AsyncCollectiveTensor
 
 import safe_numpy
 from safe_numpy import HazardWarning, SilentError, mode
-from safe_numpy.frameworks import torch as door
+from safe_numpy.frameworks import _torch_doors as door
+from safe_numpy.frameworks.torch import FRAMEWORK
 
 
 def NUMPY(x: Any) -> Any:  # noqa: N802 - a door, as the others
@@ -386,7 +387,7 @@ def test_errors_of_ours_leave_the_array(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*args: Any) -> Any:
         raise KeyError("ours")
 
-    monkeypatch.setattr(door.FRAMEWORK, "plan_strictly", fail)
+    monkeypatch.setattr(FRAMEWORK, "plan_strictly", fail)
     with mode("strict"):
         assert torch.zeros(1).expand(3).numpy().tolist() == [0, 0, 0]
 

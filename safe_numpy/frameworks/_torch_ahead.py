@@ -1,0 +1,49 @@
+"""The plans of the commonest tensors, known before the stock code is asked: by dtype and gradient."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad as _forward_ad
+
+from safe_numpy._facts import Door
+from safe_numpy._policy import DTYPE
+from safe_numpy._steps import Plan, make_plan
+from safe_numpy.frameworks import _torch_steps as table
+from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES, PLAIN
+
+_find_transform = torch._C._functorch.peek_interpreter_stack
+_dispatch_keys, _is_grad_enabled = torch._C._dispatch_keys, torch.is_grad_enabled
+
+LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
+"""what mixed precision computes with, and NumPy lacks"""
+
+
+def foresee(x: Tensor) -> Plan | None:
+    """Return the plan at ``numpy()`` of a plain dense host tensor with all its data, outside of every transform.
+
+    None: that takes a closer look.
+    """
+    if type(x) not in PLAIN or _dispatch_keys(x).raw_repr() != DENSE_ON_HOST or not x.is_contiguous():
+        return None
+    if _forward_ad._current_level >= 0 or _find_transform() is not None:
+        return None
+    nbytes, offset = x.nbytes, x.storage_offset()
+    if not nbytes or x.untyped_storage().nbytes() < nbytes + (offset and offset * x.element_size()):
+        return None  # freed, in part at least
+    dtype = x.dtype
+    if dtype in LOW and DTYPE.get() != "float32":  # before `_plan` is asked, which remembers what held then
+        return None
+    return _plan(dtype, x.requires_grad and _is_grad_enabled())
+
+
+@functools.cache
+def _plan(dtype: torch.dtype, requires_grad: bool) -> Plan | None:
+    """Return the plan of a tensor of one of the common dtypes; None: its dtype is none of those."""
+    if dtype not in NUMPY_DTYPES | LOW:
+        return None
+    with torch.enable_grad():
+        x = torch.empty(1, dtype=dtype, requires_grad=requires_grad)
+        return make_plan(table.find_steps, x, Door.NUMPY)
