@@ -83,8 +83,10 @@ def measure_import(statement: str, rounds: int) -> float:
     return statistics.median(times)
 
 
-def compare_with_stock(call: Call, number: int, rounds: int, mode: str = "explain") -> dict[str, float]:
-    """Time one call with the guard in place and with it taken out, in turns."""
+def compare_with_stock(
+    call: Call, number: int, rounds: int, mode: str = "explain", converted: torch.Tensor | None = None
+) -> dict[str, float]:
+    """Time one call with the guard in place and with it taken out, in turns; the guard has `converted` one before."""
     pairs = []
     for i in range(rounds):
         sides = {}
@@ -92,6 +94,8 @@ def compare_with_stock(call: Call, number: int, rounds: int, mode: str = "explai
             (safe_numpy.install if guarded else safe_numpy.uninstall)()
             with safe_numpy.mode(mode):
                 call()
+                for _ in range(20 if guarded and converted is not None else 0):
+                    converted.numpy()
                 sides[guarded] = time_calls(call, number)
         pairs.append((sides[True], sides[False]))
     safe_numpy.install()
@@ -115,6 +119,14 @@ def measure_table(rounds: int) -> list[dict[str, Any]]:
         1.15,
         compare_with_stock(lambda: plain.numpy(), 20000, rounds, "permissive"),
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
+        for what, converted in {"gradients": grad, "bfloat16": low}.items():
+            add(
+                f"the same, among many conversions of {what}",
+                None,
+                compare_with_stock(lambda: plain.numpy(), 20000, rounds, "permissive", converted),
+            )
     add("x.numpy(), 8 elements, strict", 2.0, compare_with_stock(lambda: plain.numpy(), 20000, rounds, "strict"))
     add("the same in a function that does nothing else", None, compare_bare(plain, rounds))
     wrapped = wrapt.FunctionWrapper(torch._C.TensorBase.numpy, lambda stock, x, args, kwargs: stock(*args, **kwargs))

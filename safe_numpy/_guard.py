@@ -204,18 +204,15 @@ class Guard:
         finally:
             _inside.busy = was_busy
 
-    def convert_ahead(self, x: Any, caller: FrameType) -> Any:
-        """Convert `x` for `caller` without asking the stock code first, if the plan can be foreseen.
+    def convert_ahead(self, x: Any, plan: Plan, caller: FrameType) -> Any:
+        """Convert `x` for `caller` by the plan that was foreseen, without asking the stock code first.
 
-        Returns NotImplemented where that is not this guard's business now.
+        Returns NotImplemented where that is not this guard's business now: inside no_grad, for one, nothing is wrong.
         """
-        if _inside.busy or not self.active or MODE.get() is not _PERMISSIVE:
+        if not plan.problems or _inside.busy or not self.active or MODE.get() is not _PERMISSIVE:
             return NotImplemented
         try:
             _inside.busy = True
-            plan = self.framework.foresee(x)
-            if plan is None or not plan.problems:  # inside no_grad, for one, there are none
-                return NotImplemented
             if plan.copies and _memory.find_limit(self.framework.result_nbytes(x, plan)) is not None:
                 return NotImplemented
             if caller.f_code is not self.framework.array_code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 
@@ -28,9 +29,19 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _ledger.LEDGER.clear()
     safe_numpy.uninstall()
     safe_numpy.install()
+    if "torch" in WANTED:
+        look_ahead_from_the_second_conversion_on(monkeypatch)
     yield
     safe_numpy.install()
     assert not _settings.is_in_block()
+
+
+def look_ahead_from_the_second_conversion_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have both ways to a permissive conversion tried: by the stock error, and ahead of it."""
+    from safe_numpy.frameworks import _torch_doors
+
+    monkeypatch.setattr(_torch_doors, "_ENOUGH_IN_A_ROW", 1)
+    monkeypatch.setattr(_torch_doors, "_CLOSE", math.inf)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -117,38 +117,56 @@ def test_looking_ahead_changes_nothing_but_time() -> None:
     x, plain = grads(), torch.ones(2)
     with permit(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
-        for _ in range(2):
-            assert x.numpy().__array_interface__["data"][0] == x.data_ptr()
-            assert door._numpy_in_place.__code__ is door._numpy_ahead.__code__
+        x.numpy()
+        assert x.numpy().__array_interface__["data"][0] == x.data_ptr()
         assert plain.numpy().tolist() == [1, 1]
         assert complexes().requires_grad_().conj().numpy().tolist() == [1 - 2j, -3.5 + 4j]
         assert x.bfloat16().numpy().tolist() == [[0, 1.5], [-2, 3]]
         empty = torch.empty(0, requires_grad=True)
         assert empty.numpy().shape == (0,)
+        assert door._numpy_in_place.__code__ is door._numpy_ahead.__code__
         with pytest.raises(safe_numpy.NoDataError):
             freed().requires_grad_().numpy()
+        assert door._numpy_in_place.__code__ is door._numpy.__code__
+        x.numpy()
+        assert door._numpy_in_place.__code__ is door._numpy_ahead.__code__
     with pytest.raises(safe_numpy.GradError):
         x.numpy()
     assert door._numpy_in_place.__code__ is door._numpy.__code__
 
 
-def test_it_looks_for_low_precision_once_that_was_met_until_an_error_is_explained() -> None:
+def test_it_looks_ahead_where_conversions_that_it_can_foresee_come_thick(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(door, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(door, "_ENOUGH_IN_A_ROW", 8)
+    monkeypatch.setattr(door, "_CLOSE", 0.001)
+    low, sparse = torch.ones(2, dtype=torch.bfloat16), torch.eye(2).to_sparse()
+
+    def convert(x: torch.Tensor, times: int, seconds: float) -> bool:
+        for _ in range(times):
+            now[0] += seconds
+            x.numpy()
+        return door._body.looks_ahead
+
     with permit(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
-        grads().numpy()
-        assert door._body.looks_ahead
-        assert door._low is None, "a look costs those whose call works"
-        low = torch.ones(2, dtype=torch.bfloat16)
-        for _ in range(2):
-            assert low.numpy().tolist() == [1, 1]
-            assert torch.bfloat16 in (door._low or ())
-        grads().numpy()
-        assert torch.bfloat16 in (door._low or ())
+        assert not convert(grads(), 20, 0.01), "a look costs those whose call works"
+        assert not convert(sparse, 20, 0.0001), "there is nothing to foresee"
+        now[0] += 1
+        assert not convert(grads(), 7, 0.0001)
+        assert convert(grads(), 1, 0.0001)
+        assert door._low is None, "another look"
+        now[0] += 1
+        convert(low, 7, 0.0001)
+        assert door._low is None
+        convert(low, 1, 0.0001)
+        assert low.dtype in (door._low or ())
+        convert(grads(), 20, 0.0001)
+        assert low.dtype in (door._low or ())
         with pytest.raises(safe_numpy.NoDataError):
             torch.ones(2, device="meta").numpy()
         assert not door._body.looks_ahead
         assert door._low is None
-        assert low.numpy().tolist() == [1, 1]
 
 
 def test_the_door_is_known_while_looking_ahead() -> None:
@@ -156,6 +174,7 @@ def test_the_door_is_known_while_looking_ahead() -> None:
     with permit(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
         grads().numpy()
+        assert door._body.looks_ahead
         with pytest.raises(safe_numpy.MaskedError):
             np.asarray(masked)
 

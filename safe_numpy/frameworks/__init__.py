@@ -48,7 +48,7 @@ class Responder(Protocol):
     def warn_severed(self, names: Sequence[str], site: Site, expression: str) -> None:
         """Warn of parameters that got no gradient, since a conversion cut their path."""
 
-    def convert_ahead(self, x: Any, caller: FrameType) -> Any:
+    def convert_ahead(self, x: Any, plan: Plan, caller: FrameType) -> Any:
         """Return the array for `caller` without asking the stock code first, or NotImplemented."""
 
 

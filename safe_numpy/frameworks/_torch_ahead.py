@@ -6,15 +6,13 @@ import functools
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad as _forward_ad
 
 from safe_numpy._facts import Door
 from safe_numpy._policy import DTYPE
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import _torch_steps as table
-from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES, PLAIN
+from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES
 
-_find_transform = torch._C._functorch.peek_interpreter_stack
 _dispatch_keys, _is_grad_enabled = torch._C._dispatch_keys, torch.is_grad_enabled
 
 LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
@@ -22,13 +20,11 @@ LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
 
 
 def foresee(x: Tensor) -> Plan | None:
-    """Return the plan at ``numpy()`` of a plain dense host tensor with all its data, outside of every transform.
+    """Return the plan at ``numpy()`` of a plain dense host tensor with all its data; None: that takes a closer look.
 
-    None: that takes a closer look.
+    `x` is of a class in `PLAIN`. Inside a transform the plan may fail.
     """
-    if type(x) not in PLAIN or _dispatch_keys(x).raw_repr() != DENSE_ON_HOST or not x.is_contiguous():
-        return None
-    if _forward_ad._current_level >= 0 or _find_transform() is not None:
+    if _dispatch_keys(x).raw_repr() != DENSE_ON_HOST or not x.is_contiguous():
         return None
     nbytes, offset = x.nbytes, x.storage_offset()
     if not nbytes or x.untyped_storage().nbytes() < nbytes + (offset and offset * x.element_size()):

@@ -14,6 +14,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from sys import _getframe
+from time import perf_counter
 from types import FunctionType
 from typing import Any
 
@@ -28,7 +29,7 @@ from safe_numpy._patching import when_imported
 from safe_numpy.frameworks import Responder, _torch_ahead
 from safe_numpy.frameworks import _torch_sights as sights
 
-_PLAIN = sights.PLAIN
+_PLAIN, _foresee = sights.PLAIN, _torch_ahead.foresee
 _ABSENT: Any = inspect.Parameter.empty  # not an object of our own: a reload of this module would make another
 _dispatch_keys = torch._C._dispatch_keys
 _find_transform = torch._C._functorch.peek_interpreter_stack
@@ -71,7 +72,8 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) ->
     if _positional is force and (type(self) is Tensor or type(self) is Parameter):  # 3 % less than `in _PLAIN`
         if self.requires_grad or (_low is not None and self.dtype in _low):
             try:
-                answer = _guard.convert_ahead(self, _getframe(1))
+                plan = _foresee(self)
+                answer = NotImplemented if plan is None else _guard.convert_ahead(self, plan, _getframe(1))
             except (RecursionError, MemoryError):
                 answer = NotImplemented
             if answer is not NotImplemented:
@@ -132,9 +134,16 @@ class _Body:
 
     looks_ahead = False
     is_strict = False
+    in_a_row = 0
+    """conversions that followed close upon one another"""
+    latest = 0.0
+    """when the latest of them was made, by `perf_counter`"""
 
 
 _body = _Body()
+_ENOUGH_IN_A_ROW = 8
+_CLOSE = 0.001
+"""seconds"""
 
 
 def be_strict(is_on: bool) -> None:
@@ -143,15 +152,31 @@ def be_strict(is_on: bool) -> None:
     _put_in_place()
 
 
-def _look_ahead(is_on: bool, is_low: bool = False) -> None:
-    """Have ``numpy()`` look at the tensor before it asks the stock method, whose raised error costs 7 µs.
+def _respond(error: Exception, x: Any, door: Door) -> Outcome:
+    """Have the guard answer an error, and look ahead from now on if it converted `x` as it did many just before.
 
-    On once a tensor was converted, off with the next error that is not answered so. A look for low precision, which
-    costs those whose call works 10 % more, is taken once such a tensor was met.
+    A stock error that is raised and answered costs a conversion 10 µs; to look before stock is asked costs a tenth of
+    a call that works, and another tenth where low precision is looked for. That pays where conversions come thick.
     """
+    outcome = _guard.respond(error, x, door)
+    if outcome.lets_pass or outcome.is_error:
+        _look_ahead(False)
+        return outcome
+    now = perf_counter()
+    _body.in_a_row = _body.in_a_row + 1 if now - _body.latest < _CLOSE else 1
+    _body.latest = now
+    if _body.in_a_row >= _ENOUGH_IN_A_ROW and type(x) in _PLAIN and _foresee(x) is not None:
+        _look_ahead(True, is_low=x.dtype in _torch_ahead.LOW)
+    return outcome
+
+
+def _look_ahead(is_on: bool, is_low: bool = False) -> None:
+    """Have ``numpy()`` look at a tensor before it asks the stock method; for low precision only if told so once."""
     global _low
     if is_low or not is_on:
         _low = _torch_ahead.LOW if is_on else None
+    if not is_on:
+        _body.in_a_row = 0
     _body.looks_ahead = is_on
     _put_in_place()
 
@@ -160,14 +185,6 @@ def _put_in_place() -> None:
     code = (_numpy_strict if _body.is_strict else _numpy_ahead if _body.looks_ahead else _numpy).__code__
     if _numpy_in_place.__code__ is not code:  # the interpreter learns to call it anew each time that it is set
         _numpy_in_place.__code__ = code
-
-
-def _respond(error: Exception, x: Any, door: Door) -> Outcome:
-    """Have the guard answer an error; look ahead from now on if it converted `x`, and no longer if it did not."""
-    outcome = _guard.respond(error, x, door)
-    is_converted = not outcome.lets_pass and not outcome.is_error
-    _look_ahead(is_converted, is_low=is_converted and type(x) in _PLAIN and x.dtype in _torch_ahead.LOW)
-    return outcome
 
 
 _numpy_in_place = FunctionType(_numpy.__code__, globals(), "numpy", _numpy.__defaults__)

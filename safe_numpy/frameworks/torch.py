@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad as _forward_ad
 
 from safe_numpy import frameworks
 from safe_numpy._facts import Door, Kind, Problem, Remark, Subject
@@ -32,6 +33,8 @@ from safe_numpy.frameworks import _torch_steps as table
 from safe_numpy.frameworks._torch_cuts import WATCH
 
 _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
+
+_find_transform = torch._C._functorch.peek_interpreter_stack
 
 
 class Torch(frameworks.Framework):
@@ -111,7 +114,11 @@ class Torch(frameworks.Framework):
         with self.undisturbed():
             return x.numel() * (plan.itemsize or x.element_size())
 
-    foresee = staticmethod(_torch_ahead.foresee)
+    def foresee(self, x: Tensor) -> Plan | None:
+        """Return the plan of a plain dense host tensor outside of every transform; None: that takes a closer look."""
+        if type(x) not in sights.PLAIN or _forward_ad._current_level >= 0 or _find_transform() is not None:
+            return None
+        return _torch_ahead.foresee(x)
 
     def order(self, door: Door) -> tuple[str, ...]:
         """Return the kinds in the order in which torch checks them."""
