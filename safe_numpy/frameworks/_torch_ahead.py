@@ -11,9 +11,9 @@ from safe_numpy._facts import Door
 from safe_numpy._policy import DTYPE
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import _torch_steps as table
-from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES
+from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES, compare_keys, get_keys
 
-_dispatch_keys, _is_grad_enabled = torch._C._dispatch_keys, torch.is_grad_enabled
+_is_grad_enabled = torch.is_grad_enabled
 
 LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
 """what mixed precision computes with, and NumPy lacks"""
@@ -24,7 +24,7 @@ def foresee(x: Tensor) -> Plan | None:
 
     `x` is of a class in `PLAIN`. Inside a transform the plan may fail.
     """
-    if _dispatch_keys(x).raw_repr() != DENSE_ON_HOST or not x.is_contiguous():
+    if compare_keys(get_keys(x)) != DENSE_ON_HOST or not x.is_contiguous():
         return None
     nbytes, offset = x.nbytes, x.storage_offset()
     if not nbytes or x.untyped_storage().nbytes() < nbytes + (offset and offset * x.element_size()):

@@ -31,7 +31,6 @@ from safe_numpy.frameworks import _torch_sights as sights
 
 _PLAIN, _foresee = sights.PLAIN, _torch_ahead.foresee
 _ABSENT: Any = inspect.Parameter.empty  # not an object of our own: a reload of this module would make another
-_dispatch_keys = torch._C._dispatch_keys
 _find_transform = torch._C._functorch.peek_interpreter_stack
 _count_users: Callable[[int], int] = getattr(torch._C, "_storage_Use_Count", lambda storage: sys.maxsize)
 _has_function_mode: Callable[[], bool] = torch._C._is_torch_function_mode_enabled
@@ -250,7 +249,7 @@ def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
             __tracebackhide__ = True
             del self, capsule
             raise found.take_error()
-        if type(self) not in _PLAIN or _dispatch_keys(self).raw_repr() != sights.DENSE_ON_HOST:
+        if type(self) not in _PLAIN or not sights.is_dense_on_host(self):
             _guard.warn_exported(self)
         return capsule
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -26,7 +26,9 @@ NUMPY_DTYPES = frozenset(
 PLAIN = frozenset({Tensor, torch.nn.Parameter})
 """the classes that run no code of their own when an attribute is read"""
 
-DENSE_ON_HOST = torch._C._dispatch_keys(torch.empty(0)).raw_repr()
+get_keys: Callable[[Tensor], Any] = torch._C._dispatch_keys
+compare_keys: Callable[[Any], object] = getattr(torch._C.DispatchKeySet, "raw_repr", str)  # torch 2.4 has no raw_repr
+DENSE_ON_HOST = compare_keys(get_keys(torch.empty(0)))
 """dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys"""
 
 _HOST_STORAGE = frozenset({"cpu", "cuda", "xpu"})
@@ -38,6 +40,11 @@ _probe = torch.empty(0)
 def _loaded_class(module: str, name: str) -> Any:
     """Return a class if its module is imported: no tensor can be an instance of it otherwise."""
     return getattr(sys.modules.get(module), name, ())
+
+
+def is_dense_on_host(x: Tensor) -> bool:
+    """Tell whether `x` is an ordinary dense tensor in host memory, as far as torch's dispatcher knows it."""
+    return compare_keys(get_keys(x)) == DENSE_ON_HOST
 
 
 def is_fake(x: Tensor) -> bool:
@@ -138,7 +145,7 @@ def see_freed(x: Tensor, door: Door) -> Facts | None:
 
 def _has_no_storage(x: Tensor) -> bool:
     """Tell whether `x` is of a kind that never has a storage of its own size."""
-    return torch._C._dispatch_keys(x).raw_repr() != DENSE_ON_HOST and (
+    return not is_dense_on_host(x) and (
         has_python_dispatch(x)
         or _functorch.is_functorch_wrapped_tensor(x)
         or torch._is_functional_tensor(x)

@@ -108,7 +108,7 @@ _BY_SCOPE = {
 
 def find_steps(x: Tensor) -> Sequence[Step]:
     """Return the steps that can concern `x`: a failure is often swallowed, so asking is to be quick."""
-    special = torch._C._dispatch_keys(x).raw_repr() != sights.DENSE_ON_HOST
+    special = not sights.is_dense_on_host(x)
     scopes: tuple[Scope, ...] = (_SPECIAL,) if special else ()
     if _functorch.peek_interpreter_stack() is not None or (special and _functorch.is_functorch_wrapped_tensor(x)):
         scopes = (_FUNC, *scopes)

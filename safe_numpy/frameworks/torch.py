@@ -166,7 +166,7 @@ class Torch(frameworks.Framework):
 
     def identify_data(self, x: Tensor) -> object | None:
         """Return where the elements of a plain dense tensor in host memory are, and how they are read."""
-        if type(x) not in sights.PLAIN or torch._C._dispatch_keys(x).raw_repr() != sights.DENSE_ON_HOST:
+        if type(x) not in sights.PLAIN or not sights.is_dense_on_host(x):
             return None
         if not x.numel():
             return None
