@@ -71,6 +71,10 @@ SENTENCES: dict[str, Sentence] = {
         done="unwrapped from a torch.func transform, whose gradient does not see the array",
         instead="detach() does not help here: the transform wraps its result again",
     ),
+    "func_closed": Sentence(
+        "torch.func.grad or torch.func.jvp is running: it wraps the tensor, and torch before 2.9 shows no value then",
+        instead="return it beside the result (`has_aux=True`), and convert it outside of the transform",
+    ),
     "functionalize": Sentence(
         "torch.func.functionalize is running: it wraps the value, and numpy() would read uninitialised memory",
         done="unwrapped from torch.func.functionalize",

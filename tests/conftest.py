@@ -17,6 +17,12 @@ for _name in WANTED:
     __import__(_name)  # a framework that should be here and is not fails the tests; it does not skip them
 
 
+if "torch" in WANTED:
+    import versions
+
+    if not versions.HAS_PYTHON_BACKENDS:
+        versions.stand_in_for_toy_device()
+
 collect_ignore = [] if "tensorflow" in WANTED else ["test_tensorflow.py", "test_messages_tensorflow.py"]
 
 
@@ -42,6 +48,17 @@ def look_ahead_from_the_second_conversion_on(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(_torch_doors, "_ENOUGH_IN_A_ROW", 1)
     monkeypatch.setattr(_torch_doors, "_CLOSE", math.inf)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Iterator[None]:
+    """Skip what needs the toy device where torch knows no devices written in Python."""
+    try:
+        return (yield)  # type: ignore[return-value]
+    except RuntimeError as error:
+        if "device string: toy" in str(error) and not versions.HAS_PYTHON_BACKENDS:
+            pytest.skip("this torch has no devices written in Python")
+        raise
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

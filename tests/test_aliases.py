@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
+from versions import newer_torch
 
 import safe_numpy
 from safe_numpy import _ledger, _wording
@@ -54,6 +55,7 @@ SAVES_ITS_RESULT = ["exp", "tanh", "sigmoid", "relu", "sqrt", "softmax"]
 SAVES_NOTHING = ["neg", "clone", "t", "cumsum"]
 
 
+@newer_torch
 @pytest.mark.parametrize("name", SAVES_ITS_RESULT + SAVES_NOTHING)
 def test_a_result_that_autograd_has_saved(name: str) -> None:
     x = torch.full((2, 2), 0.3, requires_grad=True)
@@ -73,11 +75,13 @@ def test_a_result_that_autograd_has_saved(name: str) -> None:
     assert is_wrong == (name in SAVES_ITS_RESULT), "a write gives wrong gradients, as the warning says"
 
 
+@newer_torch
 def test_a_view_of_a_saved_result() -> None:
     h = torch.ones(2, 2, requires_grad=True).exp()
     assert find_said(warn(lambda: h.view(-1).numpy())) == "saved"
 
 
+@newer_torch
 def test_what_was_computed_from_it_may_have_saved_it() -> None:
     x = torch.ones(2, 2, requires_grad=True)
     h = x + 1

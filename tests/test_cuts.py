@@ -17,6 +17,7 @@ import torch
 from networks import NETWORKS, train
 from torch import nn
 from torch.optim.optimizer import _global_optimizer_pre_hooks
+from versions import newer_torch
 
 import safe_numpy
 from safe_numpy import ConversionWarning, SeveredGradientWarning
@@ -224,6 +225,7 @@ def test_a_part_with_an_optimizer_of_its_own() -> None:
     assert find_names(warning) == ["body.weight", "body.bias"]
 
 
+@newer_torch
 def test_a_closure_computes_its_gradients_later() -> None:
     net = Net()
     optimizer = torch.optim.LBFGS(net.body.parameters(), max_iter=2)

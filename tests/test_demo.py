@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from versions import newer_torch
 
 ROOT = Path(__file__).parent.parent
 LEFT_OUT = "TensorFlow is not installed: its part of the demo is left out.\n"
@@ -26,6 +27,7 @@ def run_demo(output: Path, **variables: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@newer_torch
 def test_explained(tmp_path: Path) -> None:
     done = run_demo(tmp_path)
     assert done.returncode == 0, done.stderr
@@ -36,6 +38,7 @@ def test_explained(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@newer_torch
 def test_converted(tmp_path: Path) -> None:
     done = run_demo(tmp_path, SAFE_NUMPY="permissive")
     assert done.returncode == 0, done.stderr
@@ -79,6 +82,7 @@ def test_without_tensorflow_it_says_so() -> None:
     assert (done.returncode, done.stdout) == (0, LEFT_OUT)
 
 
+@newer_torch
 @pytest.mark.parametrize("variables", [{"SAFE_NUMPY": "off"}])
 def test_off_is_stock(tmp_path: Path, variables: dict[str, str]) -> None:
     done = run_demo(tmp_path, **variables)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from versions import newer_torch
 from zoo import grads
 
 import safe_numpy
@@ -19,6 +20,7 @@ from safe_numpy._facts import Kind
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
 
+@newer_torch
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("module", [_errors, _modes], ids=lambda m: m.__name__)
 def test_manual_pages_run(module: Any) -> None:
@@ -41,6 +43,7 @@ def caught(do: Any) -> Exception:
     return error
 
 
+@newer_torch
 def test_one_class_per_builtin_type() -> None:
     numpy, dlpack = caught(lambda: grads().numpy()), caught(lambda: np.from_dlpack(grads()))
     assert isinstance(numpy, safe_numpy.GradError)
@@ -100,6 +103,7 @@ class Stubborn(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return grads().numpy()
 
 
+@newer_torch
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_real_worker_does_too(start: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from processes import ROOT
+from versions import newer_torch
 
 from safe_numpy import _ledger_file
 from safe_numpy.interfaces import cli
@@ -121,6 +122,7 @@ def test_the_diff_is_one_that_patch_takes(tmp_path: Path, capsys: pytest.Capture
     assert script.read_text().endswith("x.detach().numpy()")
 
 
+@newer_torch
 def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "digits.py"
     script.write_text((ROOT / "examples" / "digits.py").read_text())
@@ -139,6 +141,7 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _ledger_file.read(again).totals["count"] == 0, "nothing is converted implicitly any more"
 
 
+@newer_torch
 def test_a_line_for_tensors_that_need_more_and_less(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script, ledger = book(
         tmp_path,

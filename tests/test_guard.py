@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import toy_device
+from versions import import_sharding, newer_torch
 from zoo import complexes, freed, grads
 
 import safe_numpy
@@ -86,6 +87,17 @@ def test_force_names_only_what_force_cannot_do() -> None:
     assert diagnosis.fix == "grads().bfloat16().detach().float().numpy()"
 
 
+def test_a_wrong_call_of_the_dlpack_door_is_rejected_by_stock() -> None:
+    """NumPy asks with the keywords of newer torch first, and without them where that is a TypeError."""
+    for mode in ("explain", "permissive"):
+        with safe_numpy.mode(mode), pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'") as caught:
+            grads().__dlpack__(nonsense=1)
+        assert type(caught.value) is TypeError
+        assert not hasattr(caught.value, "__notes__")
+    assert not safe_numpy.report().rows
+
+
+@newer_torch
 def test_the_dlpack_door() -> None:
     x = grads()
     with pytest.raises(BufferError) as caught:
@@ -375,11 +387,11 @@ def test_the_largest_sparse_matrix_does_not_meet_the_oom_killer() -> None:
 
 
 def test_the_whole_is_found_when_a_step_reveals_another_problem() -> None:
-    from torch.distributed.tensor import DTensor, Replicate
+    sharding = import_sharding()
     from zoo import _mesh
 
     local = torch.ones(2, dtype=torch.bfloat16)
-    x = DTensor.from_local(local, _mesh(1), [Replicate()], run_check=False)
+    x = sharding.DTensor.from_local(local, _mesh(1), [sharding.Replicate()], run_check=False)
     assert safe_numpy.diagnose(x).fix == "x.to_local().float().numpy()"
     assert safe_numpy.to_numpy(x).tolist() == [1, 1]
 

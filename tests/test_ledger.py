@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from processes import ROOT, run
+from versions import newer_torch
 
 import safe_numpy
 from safe_numpy import ConversionWarning, _ledger, _ledger_file, _report, _wording
@@ -70,6 +71,7 @@ def test_what_is_booked() -> None:
     assert (totals["sites"], totals["count"], totals["bytes"], totals["bytes_allocated"]) == (2, 6, 92, 12)
 
 
+@newer_torch
 def test_what_left_a_device() -> None:
     import toy_device  # noqa: F401 - registers it
 
@@ -457,6 +459,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """stands below the guard, and counts what goes through"""
 
 
+@newer_torch
 def test_the_demo_is_booked_exactly(tmp_path: Path) -> None:
     """What the report says of the digits equals what a counter sees that stands below the guard."""
     counter = tmp_path / "counter.py"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,17 @@ def test_a_wrapper_of_ones_own() -> None:
 
     ema = Ema(Net())
     logits = ema.module(INPUT)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        logits.numpy()
+    assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and 4 others"
+
+
+def test_modules_of_an_older_torch_keep_their_members_in_an_ordered_dict() -> None:
+    network = Net()
+    for module in network.modules():
+        for kind in ("_parameters", "_buffers", "_modules"):
+            object.__setattr__(module, kind, OrderedDict(vars(module)[kind]))
+    logits = network(INPUT)
     with pytest.raises(safe_numpy.GradError) as caught:
         logits.numpy()
     assert origin(caught) == "AddmmBackward0, from head.weight, head.bias and 4 others"

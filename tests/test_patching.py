@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from processes import launch, run
+from versions import newer_torch
 
 import safe_numpy
 from safe_numpy._patching import PatchStack, Target
@@ -235,6 +236,7 @@ def test_all_patches_or_none() -> None:
     assert dict(vars(Owner)) == before
 
 
+@newer_torch
 def test_the_method_stays_a_method() -> None:
     assert torch.Tensor.numpy is torch.Tensor.numpy
     assert pickle.loads(pickle.dumps(torch.Tensor.numpy)) is torch.Tensor.numpy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from processes import run
+from versions import newer_torch
 
 MIB = 64
 CASES = {
@@ -20,6 +21,7 @@ CASES = {
 }
 
 
+@newer_torch
 @pytest.mark.parametrize("case", CASES)
 def test_peak(case: str) -> None:
     make, factor = CASES[case]

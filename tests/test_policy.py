@@ -18,6 +18,7 @@ from safe_numpy import ConversionWarning, Mode, _policy, get_mode, mode, set_mod
 from safe_numpy._settings import Setting
 
 LOW = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
+LOW = [name for name in LOW if hasattr(torch, name)]
 COMPLEX32 = "complex32" if hasattr(ml_dtypes, "complex32") else "complex64"  # it came with ml_dtypes 0.6
 DOORS: dict[str, Callable[[Any], Any]] = {"numpy": lambda x: x.numpy(), "asarray": np.asarray}
 

@@ -122,7 +122,10 @@ def test_a_sharded_tensor_is_refused_and_no_rank_hangs(tmp_path: Path) -> None:
         tmp_path,
         """
         from torch.distributed.device_mesh import init_device_mesh
-        from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+        try:
+            from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+        except ImportError:  # torch 2.4
+            from torch.distributed._tensor import Replicate, Shard, distribute_tensor
         mesh = init_device_mesh("cpu", (2,))
         whole = distribute_tensor(torch.arange(6.0), mesh, [Replicate()])
         sharded = distribute_tensor(torch.arange(6.0), mesh, [Shard(0)])

@@ -24,6 +24,7 @@ import zoo
 from processes import ROOT, run
 from torch.autograd import forward_ad
 from torch.distributed._functional_collectives import AsyncCollectiveTensor
+from versions import newer_torch
 
 import safe_numpy
 from safe_numpy import HazardWarning, SilentError, mode
@@ -141,9 +142,13 @@ HAZARDS: dict[str, Hazard] = {
     "parameter, dlpack": Hazard(plainly(lambda: LAYER.weight.detach()), DLPACK, "layer", ("alias",), changes_the_layer),
     "saved": Hazard(visit_saved, NUMPY, [np.exp(0.5, dtype=np.float32)] * 2, ("alias",), spoils_the_gradient),
 }
+KNOWN_HERE = [
+    pytest.param(name, marks=newer_torch) if name.startswith("dlpack") or name == "saved" else name for name in HAZARDS
+]
+"""an older torch has another way to a capsule, and does not show what autograd has saved"""
 
 
-@pytest.mark.parametrize("name", HAZARDS)
+@pytest.mark.parametrize("name", KNOWN_HERE)
 def test_stock_gives_it_without_a_word(name: str) -> None:
     hazard = HAZARDS[name]
 
@@ -156,7 +161,7 @@ def test_stock_gives_it_without_a_word(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
-@pytest.mark.parametrize("name", HAZARDS)
+@pytest.mark.parametrize("name", KNOWN_HERE)
 def test_strict_raises_with_the_fix_that_is_right(name: str) -> None:
     hazard = HAZARDS[name]
 
@@ -188,7 +193,7 @@ def test_strict_raises_with_the_fix_that_is_right(name: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["explain", "permissive"])
-@pytest.mark.parametrize("name", HAZARDS)
+@pytest.mark.parametrize("name", KNOWN_HERE)
 def test_other_modes_warn_where_the_door_is_slow_already(name: str, word: str) -> None:
     hazard = HAZARDS[name]
     is_told = hazard.door is DLPACK and hazard.causes not in (("alias",), ("freed",))
@@ -263,6 +268,7 @@ def make_after_backward() -> torch.Tensor:
     return kept.detach()
 
 
+@pytest.mark.filterwarnings("ignore:You are using `torch.load`:FutureWarning")  # of torch 2.4, when it unpickles
 @pytest.mark.parametrize("entrance", [NUMPY, ARRAY], ids=["numpy", "asarray"])
 @pytest.mark.parametrize("name", PLAIN)
 def test_no_false_alarm(name: str, entrance: Callable[[Any], Any]) -> None:
@@ -460,6 +466,7 @@ def test_beyond_the_range_of_float16() -> None:
             assert np.isinf(np.asarray(x, dtype=np.float16)).all()
 
 
+@newer_torch
 @pytest.mark.parametrize("script", ["digits.py", "digits_tensorflow.py"])
 def test_the_demo_raises_no_false_alarm(script: str, tmp_path: Path) -> None:
     """What fails in `explain` fails in `strict`, and nothing else; Keras fits in between."""

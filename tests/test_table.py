@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from catching import METHODS, catch
+from versions import IS_OLD, unwrap
 from zoo import CONVERTIBLE, FINE, REFUSED, Case, Counted, assert_same
 
 import safe_numpy
@@ -84,7 +85,7 @@ def test_every_fix_evaluates_to_the_same_array(case: Case) -> None:
 def test_sharing_is_as_diagnosed(case: Case) -> None:
     def look(x: torch.Tensor) -> tuple[bool, bool]:
         said = safe_numpy.diagnose(x).shares_memory
-        return said, where(safe_numpy.to_numpy(x)) == address(torch.func.debug_unwrap(x))
+        return said, where(safe_numpy.to_numpy(x)) == address(unwrap(x))
 
     said, true = case.visit(look)
     assert said == true == case.shares or case.expected.size == 0
@@ -128,7 +129,8 @@ def test_an_explained_error_is_the_stock_error_and_more(case: Case, mode: str, d
         return
     assert new is not None
     if mode == "permissive" and door == "dlpack" and not isinstance(new, ConversionError):
-        assert str(new).startswith("Unsupported")  # exported as wished; NumPy wants neither the device nor the dtype
+        # exported as wished; NumPy wants neither the device nor the dtype, nor can an older torch export every dtype
+        assert str(new).startswith(("Unsupported", "float8 types are not supported"))
         return
     if mode == "strict" and door == "dlpack" and isinstance(new, safe_numpy.SilentError):
         return  # another consumer would have taken the capsule that NumPy refuses
@@ -191,7 +193,8 @@ def test_permissive_equals_force_where_force_works(case: Case) -> None:
         return stock, quietly(lambda y: y.numpy(), "permissive")(x)
 
     stock, ours = case.visit(both)
-    if isinstance(stock, Exception) or case.name == "functionalize":  # force reads uninitialised memory there
+    if isinstance(stock, Exception) or case.name == "functionalize" or (case.name == "zero" and IS_OLD):
+        # force reads uninitialised memory there
         return
     assert_same(ours, stock)
     assert str(ours.flags) == str(stock.flags)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from processes import ROOT
+from versions import newer_torch
 
 FOLDER = Path(ROOT) / "docs" / "upstream"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 
 
+@newer_torch
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_the_defect_is_there(script: Path) -> None:
     if script.stem.startswith("tensorflow") and "tensorflow" not in sys.modules:

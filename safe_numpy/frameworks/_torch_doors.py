@@ -56,7 +56,8 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
             del self  # here and below: the traceback holds this frame, which must not hold the tensor
             raise  # stock rejects it, in its own words
         try:
-            outcome = _respond(error, self, Door.FORCE if force is True else Door.NUMPY)
+            outcome = _guard.respond(error, self, Door.FORCE if force is True else Door.NUMPY)
+            _learn(outcome, self)
         except Exception:
             outcome = STOCK  # the stack is full: there is no room for the guard's first frame
         del self
@@ -82,7 +83,8 @@ def _numpy_ahead(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) ->
         except Exception as error:
             __tracebackhide__ = True
             try:
-                outcome = _respond(error, self, Door.NUMPY)
+                outcome = _guard.respond(error, self, Door.NUMPY)
+                _learn(outcome, self)
             except Exception:
                 outcome = STOCK  # here and below as in `_numpy`
             del self
@@ -151,22 +153,20 @@ def be_strict(is_on: bool) -> None:
     _put_in_place()
 
 
-def _respond(error: Exception, x: Any, door: Door) -> Outcome:
-    """Have the guard answer an error, and look ahead from now on if it converted `x` as it did many just before.
+def _learn(outcome: Outcome, x: Any) -> None:
+    """Look ahead from now on if `x` was converted, as many were just before; no longer if it was not.
 
     A stock error that is raised and answered costs a conversion 10 µs; to look before stock is asked costs a tenth of
     a call that works, and another tenth where low precision is looked for. That pays where conversions come thick.
     """
-    outcome = _guard.respond(error, x, door)
     if outcome.lets_pass or outcome.is_error:
         _look_ahead(False)
-        return outcome
+        return
     now = perf_counter()
     _body.in_a_row = _body.in_a_row + 1 if now - _body.latest < _CLOSE else 1
     _body.latest = now
     if _body.in_a_row >= _ENOUGH_IN_A_ROW and type(x) in _PLAIN and _foresee(x) is not None:
         _look_ahead(True, is_low=x.dtype in _torch_ahead.LOW)
-    return outcome
 
 
 def _look_ahead(is_on: bool, is_low: bool = False) -> None:
@@ -228,12 +228,17 @@ def guard_dlpack(stock: Callable[..., Any], guard: Responder) -> Callable[..., A
 
 @functools.cache  # one for ever here too: torch.overrides remembers it
 def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
+    known = inspect.signature(stock).parameters
+
     @functools.wraps(stock)
     def __dlpack__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
         try:
             capsule = stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
+            if any(name not in known for name in kwargs):
+                del self
+                raise  # stock rejects it: NumPy asks by keywords of newer torch first, and then without them
             try:
                 outcome = _guard.respond(error, self, Door.DLPACK)
             except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -42,7 +43,7 @@ def read_member(owner: Any, key: str | int, is_item: bool) -> Any:
 def get_dict(members: Mapping[str, Any], name: str) -> Mapping[Any, Any]:
     """Return one of a module's dicts, or an empty one."""
     value = members.get(name)
-    return value if type(value) is dict else {}
+    return value if type(value) is dict or type(value) is OrderedDict else {}  # the latter before torch 2.5
 
 
 def find_modules(stack: Sequence[FrameType]) -> dict[int, tuple[str, Module]]:

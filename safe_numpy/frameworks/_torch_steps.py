@@ -31,7 +31,20 @@ _UNFORCED = EVERY_DOOR - _FORCED
 
 # debug_unwrap came with torch 2.7; what it calls undoes one level
 _UNWRAP = "torch.func.debug_unwrap" if hasattr(torch.func, "debug_unwrap") else "torch._C._functorch.get_unwrapped"
+_IS_OPEN = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9)
+"""What is unwrapped inside of grad can be read; before, the running transform wraps it anew whatever one does."""
 
+
+def _fills_zeros() -> bool:
+    """Tell whether torch fills in zeros: before torch 2.10 it gives what lies in memory, by force too."""
+    try:
+        torch._efficientzerotensor(1).numpy()
+    except RuntimeError:
+        return True
+    return False
+
+
+_FILLS = _fills_zeros()
 _SUB, _FUNC, _SPECIAL = Scope.SUBCLASS, Scope.TRANSFORM, Scope.SPECIAL
 
 STEPS: tuple[Step, ...] = (
@@ -80,7 +93,8 @@ STEPS: tuple[Step, ...] = (
         EVERY_DOOR, ends=True, copies=False, scope=_SPECIAL,
     ),
     Step(
-        Kind.TRANSFORM, "func", sights.see_differentiated, f"np.from_dlpack({_UNWRAP}({{x}}).data)", EVERY_DOOR,
+        Kind.TRANSFORM, "func" if _IS_OPEN else "func_closed", sights.see_differentiated,
+        f"np.from_dlpack({_UNWRAP}({{x}}).data)" if _IS_OPEN else None, EVERY_DOOR,
         ends=True, copies=False, scope=_FUNC,
     ),
     # clone() brings the wrapper up to date with writes to its views
@@ -89,9 +103,13 @@ STEPS: tuple[Step, ...] = (
         scope=_SPECIAL,
     ),
     Step(
-        Kind.ZERO, "zero", sights.see_zero, "{x}.numpy(force=True)", _UNFORCED, _ARRAY_DOORS, ends=True, scope=_SPECIAL
+        Kind.ZERO, "zero", sights.see_zero, "{x}.numpy(force=True)", _UNFORCED, _ARRAY_DOORS if _FILLS else frozenset(),
+        ends=True, scope=_SPECIAL,
     ),
-    Step(Kind.ZERO, "zero", sights.see_zero, "{x}.clone()", _UNFORCED, frozenset({Door.DLPACK}), scope=_SPECIAL),
+    Step(
+        Kind.ZERO, "zero", sights.see_zero, "{x}.clone()", _UNFORCED,
+        frozenset({Door.DLPACK}) if _FILLS else EVERY_DOOR, scope=_SPECIAL,
+    ),
     # NumPy takes the bytes, and ml_dtypes gives them their meaning back
     Step(
         Kind.DTYPE, "exact", sights.see_exact, "{x}.view(torch.{as_dtype}).numpy().view(ml_dtypes.{dtype})",
