@@ -165,6 +165,9 @@ FORMS: list[tuple[str, str, str | None]] = [
 ]
 
 
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn.t accept a copy keyword:DeprecationWarning"
+)  # of torch 2.4
 @pytest.mark.parametrize(("source", "name", "shown"), FORMS, ids=[f[0].strip().partition("\n")[0] for f in FORMS])
 def test_form(source: str, name: str, shown: str | None) -> None:
     diagnosis = explain(source)

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from processes import ROOT, run
+from versions import newer_torch
 from zoo import grads
 
 import safe_numpy
 
 
+@newer_torch
 def test_compile_traces_without_a_graph_break() -> None:
     out = run("""
         import safe_numpy, torch, numpy as np
@@ -44,6 +46,7 @@ def use_machinery(*mode: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@newer_torch
 @pytest.mark.parametrize("mode", ["off", "explain", "permissive", "strict"])
 def test_the_machinery_does_what_it_did(mode: str) -> None:
     """compile, export, jit, fx, func, overrides, modes, package, copies, pickles, DDP, autocast: as without a guard."""
@@ -60,6 +63,7 @@ def test_the_machinery_does_what_it_did(mode: str) -> None:
     assert len(stock) > 70
 
 
+@newer_torch
 def test_the_guard_after_dynamo_is_as_good() -> None:
     out = run("""
         import torch, torch._dynamo
@@ -123,6 +127,7 @@ def test_under_inference_mode() -> None:
         assert safe_numpy.to_numpy(x).tolist() == [1, 1]
 
 
+@newer_torch
 def test_a_wrapper_that_leaked_out_of_its_transform() -> None:
     leaked: list[torch.Tensor] = []
     torch.func.grad(lambda x: (leaked.append(x * 1), x.sum())[1])(torch.ones(2))

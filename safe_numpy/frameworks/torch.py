@@ -156,8 +156,8 @@ class Torch(frameworks.Framework):
     def find_devices(self) -> list[str]:
         """Return the CUDA devices and the current accelerator of another kind."""
         cuda = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
-        others = [name for name in ("mps", "xpu") if getattr(torch, name).is_available()]
-        return cuda + others
+        others = {"mps": torch.backends.mps, "xpu": torch.xpu}  # torch.mps of torch 2.4 does not tell
+        return cuda + [name for name, backend in others.items() if backend.is_available()]
 
     def find_trouble(self) -> str | None:
         """Tell whether this torch can use the NumPy that is installed: torch before 2.3 cannot use NumPy 2."""
