@@ -182,16 +182,16 @@ COMPOSITES: list[Case] = [
          np.array([1, 2], np.int32)),
 ]  # fmt: skip
 
-DTYPES = {
+NUMPY_DTYPES = {
     "bool": np.bool_, "int8": np.int8, "int16": np.int16, "int32": np.int32, "int64": np.int64, "uint8": np.uint8,
     "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64, "float16": np.float16, "float32": np.float32,
-    "float64": np.float64, "complex64": np.complex64, "complex128": np.complex128, "bfloat16": ml_dtypes.bfloat16,
-    "float8_e5m2": ml_dtypes.float8_e5m2, "float8_e4m3fn": ml_dtypes.float8_e4m3fn, "int4": ml_dtypes.int4,
-    "uint4": ml_dtypes.uint4, "int2": ml_dtypes.int2, "uint2": ml_dtypes.uint2,
-    "float8_e4m3fnuz": ml_dtypes.float8_e4m3fnuz, "float8_e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
-    "float8_e4m3b11fnuz": ml_dtypes.float8_e4m3b11fnuz, "float4_e2m1fn": ml_dtypes.float4_e2m1fn,
+    "float64": np.float64, "complex64": np.complex64, "complex128": np.complex128,
     "qint8": np.int8, "quint8": np.uint8, "qint16": np.int16, "quint16": np.uint16, "qint32": np.int32,
 }  # fmt: skip
+LOW = (
+    "bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "uint4", "int2", "uint2", "float8_e4m3fnuz", "float8_e5m2fnuz",
+    "float8_e4m3b11fnuz", "float4_e2m1fn",
+)  # fmt: skip
 
 
 def find_dtypes() -> set[str]:
@@ -200,6 +200,9 @@ def find_dtypes() -> set[str]:
 
     found = (d for d in vars(dtypes).values() if isinstance(d, tf.DType))
     return {d.name for d in found if not d.name.endswith("_ref")}
+
+
+DTYPES = NUMPY_DTYPES | {name: getattr(ml_dtypes, name) for name in LOW if name in find_dtypes()}
 
 
 def make_eager(dtype: str) -> Any:
