@@ -2,9 +2,8 @@
 
     .venv-bench/bin/nox -s numpy1_wrapt1
 
-Run on 2026-11-21: the sessions of RUN_HERE; what `torches` does, by hand, with 2.4.0 and 2.8.0, each of which brings some
-6 GB of CUDA packages that are of no use there; and the tests of TensorFlow with 2.16.2. Newer Pythons with torch have not
-been tried.
+Run on 2026-11-21: the sessions of RUN_HERE; by hand what `torches` does with 2.4.0 and 2.8.0, each of which brings some
+6 GB of CUDA packages that are of no use there, and the tests of TensorFlow with 2.16.2.
 """
 
 from __future__ import annotations
