@@ -312,7 +312,7 @@ def is_atomic(frame: FrameType) -> bool:
     protection of ``try … finally``.
     """
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    return line.startswith(("_inside.busy = ", "with ")) or line in ("return", "return None", "return False")
+    return line.startswith(("_inside.busy = ", "with ")) or line in ("try:", "return", "return None", "return False")
 
 
 def interrupt(task: Callable[[], Any], kind: type[BaseException], at: int) -> tuple[str | None, Any]:
