@@ -11,7 +11,7 @@ from safe_numpy._facts import Door
 from safe_numpy._policy import DTYPE
 from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import _torch_steps as table
-from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES, compare_keys, get_keys
+from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES, compare_keys, get_keys, outside_modes
 
 _is_grad_enabled = torch.is_grad_enabled
 
@@ -40,6 +40,6 @@ def _plan(dtype: torch.dtype, requires_grad: bool) -> Plan | None:
     """Return the plan of a tensor of one of the common dtypes; None: its dtype is none of those."""
     if dtype not in NUMPY_DTYPES | LOW:
         return None
-    with torch.enable_grad():
-        x = torch.empty(1, dtype=dtype, requires_grad=requires_grad)
+    with outside_modes():
+        x = torch.empty(1, dtype=dtype, device="cpu", requires_grad=requires_grad)
         return make_plan(table.find_steps, x, Door.NUMPY)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from safe_numpy._facts import NO_FACTS, Door, Facts
 from safe_numpy._policy import DTYPE
@@ -28,13 +30,25 @@ PLAIN = frozenset({Tensor, torch.nn.Parameter})
 
 get_keys: Callable[[Tensor], Any] = torch._C._dispatch_keys
 compare_keys: Callable[[Any], object] = getattr(torch._C.DispatchKeySet, "raw_repr", str)  # torch 2.4 has no raw_repr
-DENSE_ON_HOST = compare_keys(get_keys(torch.empty(0)))
+
+
+@contextlib.contextmanager
+def outside_modes() -> Iterator[None]:
+    """Have tensors made inside be ordinary ones: this may run within `inference_mode`, `no_grad` or a `FakeTensorMode`.
+
+    A default device or dtype is in force all the same.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), _disable_current_modes():
+        yield
+
+
+with outside_modes():
+    _probe = torch.empty(0, dtype=torch.float32, device="cpu")
+DENSE_ON_HOST = compare_keys(get_keys(_probe))
 """dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys"""
 
 _HOST_STORAGE = frozenset({"cpu", "cuda", "xpu"})
 """device types whose storages tell their size; others (xla, a backend in Python) report 0"""
-
-_probe = torch.empty(0)
 
 
 def _loaded_class(module: str, name: str) -> Any:

@@ -38,7 +38,8 @@ _IS_OPEN = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9)
 def _fills_zeros() -> bool:
     """Tell whether torch fills in zeros: before torch 2.10 it gives what lies in memory, by force too."""
     try:
-        torch._efficientzerotensor(1).numpy()
+        with sights.outside_modes():
+            torch._efficientzerotensor(1, device="cpu").numpy()
     except RuntimeError:
         return True
     return False

@@ -161,7 +161,7 @@ class Torch(frameworks.Framework):
 
     def find_trouble(self) -> str | None:
         """Tell whether this torch can use the NumPy that is installed: torch before 2.3 cannot use NumPy 2."""
-        facts = sights.see_numpy(torch.empty(0), Door.NUMPY)
+        facts = sights.see_numpy(torch.empty(0, device="cpu"), Door.NUMPY)
         return None if facts is None else f"{facts['state']}: no tensor can become an array"
 
     def identify_data(self, x: Tensor) -> object | None:
