@@ -2,8 +2,8 @@
 
     .venv-bench/bin/nox -s numpy1_wrapt1
 
-Run on 2026-11-21: the sessions of RUN_HERE; by hand what `torches` does with 2.4.0 and 2.8.0, and `pythons` with torch
-on 3.13.0, each of which brings some 6 GB of CUDA packages that are of no use there; the tests of TensorFlow with 2.16.2.
+Run on 2026-11-21: the sessions of RUN_HERE; by hand `torches` with 2.4.0 and 2.8.0, and `pythons` with torch alone
+on 3.13.0, each of which brings some 6 GB of CUDA packages that are of no use; and the tests of TensorFlow with 2.16.2.
 On 3.13.0 four tests fail: the interpreter colours its own tracebacks, and Dynamo's warning of 3.13.0 is an error there.
 """
 
