@@ -58,14 +58,13 @@ class Setting(Generic[_Value]):
         if block is not None and self.name in block.values:
             found: _Value = block.values[self.name]
             return found
-        if self._read(self._key) != self._raw:  # as `get_outside` does, without the call: each conversion asks twice
-            self._hear()
-        return self.current
+        return self.get_outside()
 
     def get_outside(self) -> _Value:
         """Return the value in force outside of any block."""
-        if self._read(self._key) != self._raw:
-            self._hear()
+        raw = self._read(self._key)
+        if raw != self._raw:
+            self._hear(raw)
         return self.current
 
     def get_speaker(self) -> str:
@@ -83,9 +82,9 @@ class Setting(Generic[_Value]):
         self.current, self._speaker = value, speaker
         self.on_change()
 
-    def _hear(self) -> None:
+    def _hear(self, raw: object) -> None:
         """Take in a changed variable: it is the last speaker now, or none if it is unset, empty or nonsense."""
-        self._raw = self._read(self._key)
+        self._raw = raw
         text = os.environ.get(self.variable, "")
         if clean(text) == "":
             self.current, self._speaker = self._by_call or (self.default, "default")

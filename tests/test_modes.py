@@ -47,8 +47,9 @@ def test_words_of_the_variable(word: str, expected: Mode, monkeypatch: pytest.Mo
 def test_nonsense_in_the_variable_warns_once_and_explains(monkeypatch: pytest.MonkeyPatch) -> None:
     set_mode("permissive")
     monkeypatch.setenv("SAFE_NUMPY", "permisive")
-    with pytest.warns(UserWarning, match="'permisive' is no mode.*off, explain, permissive, strict"):
+    with pytest.warns(UserWarning, match="'permisive' is no mode.*off, explain, permissive, strict") as caught:
         assert get_mode() is Mode.EXPLAIN
+    assert caught[0].filename == __file__, "at the line that asked"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert get_mode() is Mode.EXPLAIN

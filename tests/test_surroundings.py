@@ -15,6 +15,25 @@ SURROUNDINGS = {
     "dispatch mode": "Recording()",
     "deterministic": "deterministic()",
 }
+IN_TRANSFORM = """
+import warnings
+import torch, safe_numpy
+from safe_numpy.frameworks import _torch_ahead
+
+weights = torch.tensor([1.0, 2.0], requires_grad=True)
+
+def convert_often(x):
+    for _ in range(12):
+        assert weights.numpy().tolist() == [1.0, 2.0]
+    return x.sum()
+
+with safe_numpy.mode("permissive"), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    torch.func.grad(convert_often)(torch.ones(2))
+    torch.vmap(convert_often)(torch.ones(2, 2))
+assert _torch_ahead.foresee(weights).array == "{x}.detach().numpy()", _torch_ahead.foresee(weights)
+print("right")
+"""
 
 PROGRAM = """
 import contextlib, warnings
@@ -68,6 +87,10 @@ assert not any(row["moved_from"] for row in safe_numpy.report().rows), "it is in
 assert np.shares_memory(safe_numpy.to_numpy(weights), weights.detach().numpy())
 print("right")
 """
+
+
+def test_what_is_foreseen_is_not_learnt_inside_a_transform() -> None:
+    assert run(IN_TRANSFORM) == "right\n"
 
 
 @pytest.mark.parametrize("name", SURROUNDINGS)

@@ -13,6 +13,7 @@ from safe_numpy._steps import Plan, make_plan
 from safe_numpy.frameworks import _torch_steps as table
 from safe_numpy.frameworks._torch_sights import DENSE_ON_HOST, NUMPY_DTYPES, compare_keys, get_keys, outside_modes
 
+_find_transform = torch._C._functorch.peek_interpreter_stack
 _is_grad_enabled = torch.is_grad_enabled
 
 LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
@@ -20,12 +21,12 @@ LOW = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2})
 
 
 def foresee(x: Tensor) -> Plan | None:
-    """Return the plan at ``numpy()`` of a plain dense host tensor with all its data; None: that takes a closer look.
+    """Return the plan at ``numpy()`` of a plain dense host tensor with all its data, outside of every transform.
 
-    `x` is of a class in `PLAIN`. Inside a transform the plan may fail.
+    None: that takes a closer look. `x` is of a class in `PLAIN`.
     """
-    if compare_keys(get_keys(x)) != DENSE_ON_HOST or not x.is_contiguous():
-        return None
+    if compare_keys(get_keys(x)) != DENSE_ON_HOST or not x.is_contiguous() or _find_transform() is not None:
+        return None  # a transform would wrap the array-to-be, and what `_plan` makes
     nbytes, offset = x.nbytes, x.storage_offset()
     if not nbytes or x.untyped_storage().nbytes() < nbytes + (offset and offset * x.element_size()):
         return None  # freed, in part at least

@@ -212,7 +212,7 @@ def guard_numpy(stock: Callable[..., Any], guard: Responder) -> Callable[..., An
 def _teach_dynamo(dynamo: object) -> None:
     """Let ``torch.Tensor.numpy(x)``, unbound, be traced as the method call that it is: it would break the graph."""
     if not hasattr(torch.compiler, "substitute_in_graph"):
-        return  # torch 2.4: the unbound call breaks the graph there, and works
+        return  # torch 2.4, which cannot trace the unbound call without the guard either
 
     @torch.compiler.substitute_in_graph(_numpy_in_place)
     def traceable(self: Tensor, *, force: bool = False) -> Any:

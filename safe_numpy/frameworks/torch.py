@@ -34,8 +34,6 @@ from safe_numpy.frameworks._torch_cuts import WATCH
 
 _stock_numpy: Callable[..., Any] = torch._C.TensorBase.numpy
 
-_find_transform = torch._C._functorch.peek_interpreter_stack
-
 
 class Torch(frameworks.Framework):
     """What the guard knows of PyTorch."""
@@ -116,7 +114,7 @@ class Torch(frameworks.Framework):
 
     def foresee(self, x: Tensor) -> Plan | None:
         """Return the plan of a plain dense host tensor outside of every transform; None: that takes a closer look."""
-        if type(x) not in sights.PLAIN or _forward_ad._current_level >= 0 or _find_transform() is not None:
+        if type(x) not in sights.PLAIN or _forward_ad._current_level >= 0:
             return None
         return _torch_ahead.foresee(x)
 
