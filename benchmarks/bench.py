@@ -184,7 +184,8 @@ _LAST = "def last(act, v):\n    return act(v)\n"
 
 def measure_lookup(rounds: int) -> list[dict[str, Any]]:
     """Time finding the user's line and its syntax, in files of 5,000 lines: each file is new once."""
-    from safe_numpy import _callsite, _source
+    from safe_numpy.callsite import frames as _callsite
+    from safe_numpy.callsite import source as _source
 
     cold, warm, read = [], [], []
 
@@ -222,8 +223,8 @@ def measure_lookup(rounds: int) -> list[dict[str, Any]]:
 
 def measure_books(rounds: int) -> list[dict[str, Any]]:
     """Time what permissive mode does beside a conversion: the ledger's entry, and the look at an optimizer's step."""
-    from safe_numpy._ledger import LEDGER
-    from safe_numpy.frameworks._torch_cuts import WATCH
+    from safe_numpy.frameworks.torch.optimizers import WATCH
+    from safe_numpy.ledger.ledger import LEDGER
 
     network = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(30)))  # 60 parameters
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)

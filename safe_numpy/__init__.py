@@ -6,13 +6,13 @@ than the patching needs: the public names below come when they are asked for. Se
 
 from typing import TYPE_CHECKING, Any
 
-from safe_numpy._install import install, install_unless_off, is_installed, uninstall
-from safe_numpy._modes import Mode, get_mode, mode, set_mode
-from safe_numpy._version import __version__ as __version__
+from safe_numpy.config.modes import Mode, get_mode, mode, set_mode
+from safe_numpy.installing import install, install_unless_off, is_installed, uninstall
+from safe_numpy.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from safe_numpy._diagnosis import Diagnosis
-    from safe_numpy._errors import (
+    from safe_numpy.diagnosis.diagnosis import Diagnosis
+    from safe_numpy.errors.pages import (
         CompositeError,
         ConjError,
         ConversionError,
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
         TransformError,
         ZeroError,
     )
-    from safe_numpy._report import report
-    from safe_numpy._tree import diagnose, to_numpy
-    from safe_numpy._why import why
+    from safe_numpy.ledger.report import report
+    from safe_numpy.nesting import diagnose, to_numpy
+    from safe_numpy.postmortem.why import why
 
 __all__ = [
     "CompositeError",
@@ -79,7 +79,13 @@ __all__ = [
     "why",
 ]
 
-_HOMES = {"Diagnosis": "_diagnosis", "report": "_report", "diagnose": "_tree", "to_numpy": "_tree", "why": "_why"}
+_HOMES = {
+    "Diagnosis": "diagnosis.diagnosis",
+    "report": "ledger.report",
+    "diagnose": "nesting",
+    "to_numpy": "nesting",
+    "why": "postmortem.why",
+}
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -101,7 +107,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
     import importlib
 
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, '_errors')}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors.pages')}"), name)
     globals()[name] = value
     return value
 

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 import safe_numpy
-from safe_numpy import _ledger, _modes, _policy, _settings
+from safe_numpy.config import modes as _modes
+from safe_numpy.config import policy as _policy
+from safe_numpy.config import setting as _settings
+from safe_numpy.ledger import ledger as _ledger
 
 WANTED = os.environ.get("SAFE_NUMPY_TEST_FRAMEWORKS", "torch,tensorflow").split(",")
 
@@ -44,7 +47,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def look_ahead_from_the_second_conversion_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have both ways to a permissive conversion tried: by the stock error, and ahead of it."""
-    from safe_numpy.frameworks import _torch_doors
+    from safe_numpy.frameworks.torch import doors as _torch_doors
 
     monkeypatch.setattr(_torch_doors, "_ENOUGH_IN_A_ROW", 1)
     monkeypatch.setattr(_torch_doors, "_CLOSE", math.inf)

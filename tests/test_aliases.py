@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from versions import newer_torch
 
 import safe_numpy
-from safe_numpy import _ledger, _wording
+from safe_numpy.ledger import ledger as _ledger
+from safe_numpy.messages import phrases as _wording
 
 
 def warn(convert: Callable[[], Any]) -> str:
@@ -131,7 +132,7 @@ def test_copies_and_what_is_read_only() -> None:
 
 
 def test_nothing_of_ours_spoils_a_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
-    from safe_numpy.frameworks import _torch_aliases
+    from safe_numpy.frameworks.torch import aliases as _torch_aliases
 
     def fail(*args: Any) -> Any:
         raise KeyError("ours")

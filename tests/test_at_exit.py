@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from processes import ROOT, launch
 
-from safe_numpy import _ledger_file
 from safe_numpy.interfaces import cli
+from safe_numpy.ledger import files as _ledger_file
 
 CONVERT = """
 import safe_numpy, torch, warnings
@@ -186,9 +186,10 @@ def test_killed_while_writing_it_is_the_old_file_or_the_new(tmp_path: Path) -> N
     program = textwrap.dedent(
         f"""
         import sys
-        from safe_numpy import _ledger_file, _report
-        from safe_numpy._callsite import Site
-        from safe_numpy._ledger import Figures
+        from safe_numpy.ledger import files as _ledger_file
+        from safe_numpy.ledger import report as _report
+        from safe_numpy.callsite.frames import Site
+        from safe_numpy.ledger.ledger import Figures
         for n in range(1, 10**6):
             records = [_report.Record(Site(f"{{i}}.py", 1, "f"), Figures(n, 0)) for i in range(2000)]
             _ledger_file.write(_report.Report(tuple(records), ()), {str(file)!r})

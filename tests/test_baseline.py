@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from processes import ROOT
 
-from safe_numpy import _baseline
+from safe_numpy.ledger import baseline as _baseline
 
 TESTS = """
 import numpy as np, torch, pytest

@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError
 from processes import ROOT, launch
 
 import safe_numpy
-from safe_numpy import _callsite
+from safe_numpy.callsite import frames as _callsite
 
 EXPECTED = """\
 `logits` cannot become a NumPy array, for 1 reason:
@@ -262,7 +262,7 @@ def test_lookup_is_quick(tmp_path: Path) -> None:
     """The second lookup is the first one's answer; `make bench` measures both."""
     import time
 
-    from safe_numpy import _source
+    from safe_numpy.callsite import source as _source
 
     lines = "".join(
         f"def f{i}(a, b):\n    total = a + b * {i}\n    return [total, a][{i} % 2]\n\n" for i in range(1250)

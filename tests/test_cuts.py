@@ -21,7 +21,7 @@ from versions import newer_torch
 
 import safe_numpy
 from safe_numpy import ConversionWarning, SeveredGradientWarning
-from safe_numpy.frameworks._torch_cuts import WATCH
+from safe_numpy.frameworks.torch.optimizers import WATCH
 
 
 @pytest.fixture(autouse=True)
@@ -344,7 +344,7 @@ def test_it_never_breaks_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_runs_are_looked_at_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    from safe_numpy.frameworks import _torch_cuts
+    from safe_numpy.frameworks.torch import optimizers as _torch_cuts
 
     walks = []
 

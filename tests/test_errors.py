@@ -14,8 +14,9 @@ from versions import newer_torch
 from zoo import grads
 
 import safe_numpy
-from safe_numpy import _errors, _modes
-from safe_numpy._facts import Kind
+from safe_numpy.config import modes as _modes
+from safe_numpy.diagnosis.facts import Kind
+from safe_numpy.errors import pages as _errors
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 

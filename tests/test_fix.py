@@ -15,8 +15,8 @@ import pytest
 from processes import ROOT
 from versions import newer_torch
 
-from safe_numpy import _ledger_file
 from safe_numpy.interfaces import cli
+from safe_numpy.ledger import files as _ledger_file
 
 PATH = f"{ROOT}{os.pathsep}{ROOT / 'examples'}"
 

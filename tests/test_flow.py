@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from safe_numpy._flow import Flow, follow
+from safe_numpy.callsite.flow import Flow, follow
 
 CASES: dict[str, tuple[Flow, str]] = {
     "at once": (Flow.RETURNS, "def f(x):\n    h = torch.from_numpy(np.tanh(x.numpy()))  # 1\n    return h"),

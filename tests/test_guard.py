@@ -18,10 +18,13 @@ from versions import import_sharding, newer_torch
 from zoo import complexes, freed, grads
 
 import safe_numpy
-from safe_numpy import ConversionError, ConversionWarning, _guard, _memory, _wording
-from safe_numpy._facts import Door
-from safe_numpy.frameworks import _torch_doors as door
-from safe_numpy.frameworks.torch import FRAMEWORK, Torch
+from safe_numpy import ConversionError, ConversionWarning
+from safe_numpy.diagnosis import memory as _memory
+from safe_numpy.diagnosis.facts import Door
+from safe_numpy.frameworks.torch import doors as door
+from safe_numpy.frameworks.torch.framework import FRAMEWORK, Torch
+from safe_numpy.guard import guard as _guard
+from safe_numpy.messages import phrases as _wording
 
 
 def permit() -> Any:

@@ -238,7 +238,7 @@ def test_reading_keeps_the_last_thousand_lines_at_most() -> None:
 
 
 def test_our_own_failure_costs_the_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from safe_numpy import _lookup
+    from safe_numpy.callsite import lookup as _lookup
 
     monkeypatch.setattr(_lookup, "read_site", set_trap("read_site"))
     x = torch.ones(2, requires_grad=True) * 2

@@ -23,10 +23,14 @@ from processes import ROOT, run
 from versions import newer_torch
 
 import safe_numpy
-from safe_numpy import ConversionWarning, _ledger, _ledger_file, _report, _wording
-from safe_numpy._callsite import Site
-from safe_numpy._ledger import Figures, Ledger
-from safe_numpy._report import Process, Record, Report
+from safe_numpy import ConversionWarning
+from safe_numpy.callsite.frames import Site
+from safe_numpy.ledger import files as _ledger_file
+from safe_numpy.ledger import ledger as _ledger
+from safe_numpy.ledger import report as _report
+from safe_numpy.ledger.ledger import Figures, Ledger
+from safe_numpy.ledger.report import Process, Record, Report
+from safe_numpy.messages import phrases as _wording
 
 
 @pytest.fixture(autouse=True)
@@ -387,7 +391,7 @@ def test_several_processes_add_up() -> None:
 def test_a_forked_child_keeps_a_book_of_its_own() -> None:
     out = run("""
         import os, threading, warnings, safe_numpy, torch
-        from safe_numpy import _ledger
+        from safe_numpy.ledger import ledger as _ledger
         safe_numpy.set_mode("permissive")
         x = torch.ones(4, requires_grad=True)
         def convert(times):

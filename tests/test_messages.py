@@ -20,10 +20,13 @@ from processes import launch
 from versions import newer_torch
 
 import safe_numpy
-from safe_numpy import _errors, _sizes, _wording
-from safe_numpy._callsite import Site
-from safe_numpy._facts import Kind
-from safe_numpy.frameworks import _torch_silent, _torch_steps
+from safe_numpy.callsite.frames import Site
+from safe_numpy.diagnosis.facts import Kind
+from safe_numpy.errors import pages as _errors
+from safe_numpy.frameworks.torch import causes as _torch_steps
+from safe_numpy.frameworks.torch import hazards as _torch_silent
+from safe_numpy.messages import phrases as _wording
+from safe_numpy.messages import units as _sizes
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 CASES = {c.name: c for c in zoo.CONVERTIBLE + zoo.REFUSED}
@@ -174,7 +177,8 @@ def find_tables() -> dict[str, Any]:
     """The tables of the frameworks that are here."""
     tables = {"torch": (*_torch_steps.STEPS, *_torch_silent.STEPS)}
     if "tensorflow" in sys.modules:
-        from safe_numpy.frameworks import _tensorflow_steps, keras
+        from safe_numpy.diagnosis.framework import keras
+        from safe_numpy.frameworks.tensorflow import causes as _tensorflow_steps
 
         tables |= {"tensorflow": _tensorflow_steps.STRICT_STEPS, "keras": keras.STEPS}
     return tables

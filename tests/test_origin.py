@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import safe_numpy
-from safe_numpy.frameworks import _torch_origin
+from safe_numpy.frameworks.torch import gradients as _torch_origin
 
 
 class Block(nn.Module):

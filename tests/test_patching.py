@@ -12,7 +12,7 @@ from processes import launch, run
 from versions import newer_torch
 
 import safe_numpy
-from safe_numpy._patching import PatchStack, Target
+from safe_numpy.patching import PatchStack, Target
 
 EXPLAINED = """
 def explained():

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 import safe_numpy
-from safe_numpy import ConversionWarning, Mode, _policy, get_mode, mode, set_mode
-from safe_numpy._settings import Setting
+from safe_numpy import ConversionWarning, Mode, get_mode, mode, set_mode
+from safe_numpy.config import policy as _policy
+from safe_numpy.config.setting import Setting
 
 LOW = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
 LOW = [name for name in LOW if hasattr(torch, name)]

@@ -13,8 +13,8 @@ import pytest
 from processes import ROOT
 
 import safe_numpy
-from safe_numpy import _ledger_file
 from safe_numpy.interfaces import cli
+from safe_numpy.ledger import files as _ledger_file
 
 HEAD = """
 import json, os, sys, warnings

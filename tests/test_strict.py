@@ -28,8 +28,8 @@ from versions import newer_torch
 
 import safe_numpy
 from safe_numpy import HazardWarning, SilentError, mode
-from safe_numpy.frameworks import _torch_doors as door
-from safe_numpy.frameworks.torch import FRAMEWORK
+from safe_numpy.frameworks.torch import doors as door
+from safe_numpy.frameworks.torch.framework import FRAMEWORK
 
 
 def NUMPY(x: Any) -> Any:  # noqa: N802 - a door, as the others

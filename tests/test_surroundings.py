@@ -18,7 +18,7 @@ SURROUNDINGS = {
 IN_TRANSFORM = """
 import warnings
 import torch, safe_numpy
-from safe_numpy.frameworks import _torch_ahead
+from safe_numpy.frameworks.torch import ahead as _torch_ahead
 
 weights = torch.tensor([1.0, 2.0], requires_grad=True)
 
@@ -61,7 +61,7 @@ low = torch.tensor([1.0, 2.0], dtype=torch.bfloat16)
 weights = torch.tensor([1.0, 2.0], requires_grad=True)
 with SURROUNDINGS:
     import safe_numpy
-    from safe_numpy.frameworks import _torch_ahead
+    from safe_numpy.frameworks.torch import ahead as _torch_ahead
     for x in (low, weights, low, weights):
         try:  # FakeTensorMode refuses what it did not make
             safe_numpy.to_numpy(x)

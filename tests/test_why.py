@@ -16,7 +16,7 @@ from processes import run
 
 import safe_numpy
 from safe_numpy import why
-from safe_numpy._wording import WHYS
+from safe_numpy.messages.phrases import WHYS
 
 # NumPy asks the tensor before it gives up
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")

@@ -10,12 +10,12 @@ from typing import Any
 
 import keras
 
-from safe_numpy import frameworks
-from safe_numpy._facts import NO_FACTS, Door, Kind, Subject
-from safe_numpy._patching import Target
-from safe_numpy._steps import EVERY_DOOR, Plan, Step, make_plan
-from safe_numpy.frameworks import Responder
-from safe_numpy.frameworks._doors import guard_method, guard_missing
+from safe_numpy.diagnosis import framework as frameworks
+from safe_numpy.diagnosis.causes import EVERY_DOOR, Plan, Step, make_plan
+from safe_numpy.diagnosis.facts import NO_FACTS, Door, Kind, Subject
+from safe_numpy.diagnosis.framework import Responder
+from safe_numpy.guard.doors import guard_method, guard_missing
+from safe_numpy.patching import Target
 
 STEPS: Sequence[Step] = (
     Step(Kind.SYMBOLIC, "keras_tensor", lambda x, door: NO_FACTS, None, EVERY_DOOR),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas
 
-from safe_numpy._outcome import Outcome
-from safe_numpy._patching import Target
+from safe_numpy.guard.outcome import Outcome
+from safe_numpy.patching import Target
 
 Check = Callable[[Any, str], Outcome | None]
 """returns an outcome with the error to raise for what is given to a constructor, which is named"""

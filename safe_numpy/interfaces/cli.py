@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from safe_numpy import _modes
-from safe_numpy._version import __version__
+from safe_numpy.config import modes as _modes
+from safe_numpy.version import __version__
 
 _RUN_OPTIONS = ("--mode", "-h", "--help")
 
@@ -113,7 +113,8 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
 
 def _read_ledgers(paths: Sequence[Path]) -> Any:
     """Return the report of all ledgers; in a folder, what is none is passed over, with a word."""
-    from safe_numpy import _ledger_file, _report
+    from safe_numpy.ledger import files as _ledger_file
+    from safe_numpy.ledger import report as _report
 
     reports = []
     for file in _ledger_file.find(paths):
@@ -143,8 +144,8 @@ def _report(parsed: argparse.Namespace) -> int:
 def _fix(parsed: argparse.Namespace) -> int:
     try:
         whole = _read_ledgers(parsed.paths)
-        from safe_numpy import _ledger_file
-        from safe_numpy.interfaces import fix
+        from safe_numpy.interfaces import codemod as fix
+        from safe_numpy.ledger import files as _ledger_file
 
         rewritings, skipped = fix.plan(whole)
         for rewriting in rewritings:
@@ -178,7 +179,7 @@ def _read_mode(word: str) -> _modes.Mode:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from safe_numpy.interfaces import launcher
+    from safe_numpy.interfaces import run as launcher
 
     if not parsed.program:
         parsed.parser.error("expected a script, -m module or -c code")

@@ -8,10 +8,12 @@ import json
 import platform
 from typing import Any
 
-from safe_numpy import _install, _modes, frameworks
-from safe_numpy._registry import FRAMEWORKS
-from safe_numpy._version import __version__
+from safe_numpy import installing as _install
+from safe_numpy.config import modes as _modes
+from safe_numpy.diagnosis import framework as frameworks
+from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.interfaces import autoload
+from safe_numpy.version import __version__
 
 _PACKAGES = ("numpy", "torch", "tensorflow", "keras", "wrapt")
 

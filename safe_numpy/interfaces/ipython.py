@@ -9,11 +9,12 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import display
 
-from safe_numpy import _install, _modes
-from safe_numpy._modes import Mode
-from safe_numpy._report import report
-from safe_numpy._why import find_unsaid
+from safe_numpy import installing as _install
+from safe_numpy.config import modes as _modes
+from safe_numpy.config.modes import Mode
 from safe_numpy.interfaces.status import describe_status
+from safe_numpy.ledger.report import report
+from safe_numpy.postmortem.why import find_unsaid
 
 _WORDS = (*(m.value for m in Mode), "report", "status")
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from safe_numpy import _baseline, _install, _modes, _silent
-from safe_numpy._baseline import Accepted, Baseline
-from safe_numpy._ledger_file import replace_file
-from safe_numpy._report import Report, from_plain, merge, report, to_plain
-from safe_numpy._why import find_unsaid
+from safe_numpy import installing as _install
+from safe_numpy.config import modes as _modes
+from safe_numpy.guard import silent as _silent
+from safe_numpy.ledger import baseline as _baseline
+from safe_numpy.ledger.baseline import Accepted, Baseline
+from safe_numpy.ledger.files import replace_file
+from safe_numpy.ledger.report import Report, from_plain, merge, report, to_plain
+from safe_numpy.postmortem.why import find_unsaid
 
 _HAZARDS = "safe_numpy_hazards"
 _REPORT = "safe_numpy_report"

@@ -11,7 +11,7 @@ from libcst.codemod import CodemodContext
 from libcst.codemod.visitors import AddImportsVisitor
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from safe_numpy._facts import Edit
+from safe_numpy.diagnosis.facts import Edit
 
 IMPORTS: Mapping[str, tuple[str, str | None]] = {
     "torch": ("torch", None),

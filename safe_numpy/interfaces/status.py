@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from safe_numpy import _install, _modes, _policy
-from safe_numpy._registry import FRAMEWORKS
+from safe_numpy import installing as _install
+from safe_numpy.config import modes as _modes
+from safe_numpy.config import policy as _policy
+from safe_numpy.diagnosis.registry import FRAMEWORKS
 
 
 def describe_status() -> str:

@@ -1,8 +1,0 @@
-"""Which frameworks are guarded, by name. A new one is one row here and one file in `frameworks`."""
-
-FRAMEWORKS = {
-    "torch": "safe_numpy.frameworks.torch",
-    "tensorflow": "safe_numpy.frameworks.tensorflow",
-    "keras": "safe_numpy.frameworks.keras",
-}
-"""module that a program imports -> our module for it"""

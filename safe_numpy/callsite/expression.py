@@ -1,0 +1,345 @@
+"""Which expression: where in the running line a tensor stands, by identity, without running anybody's code.
+
+`pure_eval` evaluates what is safe to evaluate: names, plain attributes, subscripts of builtin containers. Where that
+does not reach, nothing is found, rather than guessed.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+from collections import ChainMap, OrderedDict, defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
+from typing import Any, Protocol
+
+import pure_eval
+from pure_eval import CannotEval
+from pure_eval.my_getattr_static import getattr_static
+
+from safe_numpy.callsite.members import read_members, read_variables
+from safe_numpy.callsite.source import RunningCode
+
+METHODS = frozenset({"numpy", "__array__", "__dlpack__"})
+"""what a tensor is asked by, where a line of code asks it itself"""
+
+_MOST_DEEP = 4
+_MOST_ITEMS = 10_000
+_KEYS = (str, int, bool, bytes, type(None))
+"""types of keys whose repr is theirs alone; floats and tuples are rare as keys"""
+
+_DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.BoolOp)
+_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.stmt)
+
+_SAME_KIND = frozenset({"T", "mT", "data"})
+"""attributes of a tensor that are tensors of the same dtype and device"""
+
+
+class Knowledge(Protocol):
+    """What has to be known of tensors here; `safe_numpy.frameworks` does."""
+
+    def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
+        """Return an attribute or an item that a framework keeps out of the instance's dict; else NotImplemented."""
+
+    def of(self, x: object) -> object | None:
+        """Return the framework whose tensor `x` is, or None."""
+
+    def identify_data(self, x: Any) -> object | None:
+        """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a tensor stands."""
+
+    node: ast.expr
+    """the expression that is the tensor, or a container that holds it"""
+    path: str = ""
+    """the way into the container: ``[3]``, ``['x'].logits``"""
+    value: Any = None
+    """the container"""
+    asked: ast.expr | None = None
+    """the whole of ``node.numpy()``, where the line asks the tensor itself"""
+
+
+class Evaluator(pure_eval.Evaluator):
+    """Knows the variables of a frame; ``[node]`` gives the value of an expression, or raises `CannotEval`."""
+
+    def __init__(self, frame: FrameType, knowledge: Knowledge) -> None:
+        scopes = (read_variables(frame), frame.f_globals, frame.f_builtins)
+        super().__init__(ChainMap(*(s for s in scopes if type(s) is dict)))  # not where somebody's class would answer
+        self.knowledge = knowledge
+
+    def __getitem__(self, node: ast.expr) -> Any:
+        try:
+            return super().__getitem__(node)
+        except CannotEval:
+            member: Any = NotImplemented
+            if isinstance(node, ast.Attribute):
+                member = self.knowledge.read_member(self[node.value], node.attr, False)
+            elif isinstance(node, ast.Subscript):
+                member = self.knowledge.read_member(self[node.value], self[node.slice], True)
+            if member is NotImplemented:
+                raise
+            return member
+
+    def find(self, node: ast.expr, otherwise: Any = None) -> Any:
+        """Return the value of an expression, or `otherwise`."""
+        try:
+            return self[node]
+        except Exception:
+            return otherwise
+
+    def find_base(self, node: ast.expr) -> Any:
+        """Return the tensor that an expression is made of by its form alone, such as ``x`` of ``-x.T[0]``, or None.
+
+        The expression is a tensor then, of the same dtype and device and as differentiable, though it cannot be
+        evaluated.
+        """
+        value = self.find(node)
+        if value is not None:
+            return value if self.knowledge.of(value) is not None else None
+        if isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr in _SAME_KIND):
+            return self.find_base(node.value)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+            return self.find_base(node.operand)
+        if isinstance(node, ast.BinOp):
+            for one, other in ((node.left, node.right), (node.right, node.left)):
+                if type(self.find(other)) in (int, float):
+                    return self.find_base(one)
+        return None
+
+
+def find_place(
+    running: RunningCode, x: Any, data: object | None, evaluator: Evaluator, called: FrameType | None, asks: bool
+) -> Place | None:
+    """Return where `x` stands in the running line; None where that cannot be told.
+
+    Args:
+        running: the line, and the operation in it.
+        x: the tensor; None if it is gone.
+        data: identifies its data, where that is known.
+        evaluator: knows the variables.
+        called: the frame of the function that the line called, if it is a Python function.
+        asks: the operation itself called a method of the tensor.
+    """
+    node = running.node
+    if node is not None:
+        receiver = find_receiver(node)
+        if receiver is not None and evaluator.find(receiver, x if asks else None) is x:
+            # a receiver that cannot be evaluated is what was asked all the same
+            return Place(receiver, asked=_get_call(node))
+        if asks and isinstance(node, ast.Call) and _get_method(node.func) and len(node.args) == 1 and not node.keywords:
+            return Place(node.args[0], asked=node)  # torch.Tensor.numpy(x)
+        operands = list(find_operands(node))
+        found = _search(operands, x, evaluator) if x is not None else None
+        if found is None and isinstance(node, ast.Call) and not asks:
+            if called is not None:
+                found = _search_parameters(node, x, evaluator, called) or _search_alias(operands, data, evaluator)
+            elif x is not None:
+                found = _find_by_elimination(operands, evaluator)
+        if found is not None:
+            return found
+    return None if x is None else _search_statement(running.statement, x, evaluator)
+
+
+def _get_call(node: ast.expr) -> ast.expr:
+    """Return ``x.numpy()`` for the ``x.numpy`` in it."""
+    parent = node.parent  # type: ignore[attr-defined]
+    return parent if isinstance(parent, ast.Call) and parent.func is node else node
+
+
+def find_receiver(node: ast.AST) -> ast.expr | None:
+    """Return ``x`` of ``x.numpy()``, and of ``x.numpy`` where the attribute is missing."""
+    if isinstance(node, ast.Call):
+        return _get_method(node.func) if not node.args else None
+    return _get_method(node)
+
+
+def _get_method(node: ast.AST) -> ast.expr | None:
+    """Return ``x`` of ``x.numpy``."""
+    return node.value if isinstance(node, ast.Attribute) and node.attr in METHODS else None
+
+
+def find_operands(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield the expressions that an operation is given, those in list and dict displays one by one."""
+    if isinstance(node, ast.Call):
+        yield from _open_displays(*node.args, *(k.value for k in node.keywords))
+        if isinstance(node.func, ast.Attribute):
+            yield node.func.value
+    elif isinstance(node, ast.Subscript):
+        statement = node.parent  # type: ignore[attr-defined]
+        if isinstance(statement, (ast.Assign, ast.AugAssign)):
+            yield from _open_displays(statement.value)
+        yield from _open_displays(node.slice, node.value)
+    else:
+        yield from _open_displays(*(n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)))
+
+
+def _open_displays(*nodes: ast.expr) -> Iterator[ast.expr]:
+    for node in nodes:
+        if isinstance(node, ast.IfExp):
+            yield from _open_displays(node.body, node.orelse)
+        elif isinstance(node, ast.NamedExpr):
+            yield from _open_displays(node.value)
+        elif isinstance(node, _DISPLAYS):
+            yield from _open_displays(*(n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)))
+        else:
+            yield node
+
+
+def _search(nodes: Sequence[ast.expr], x: Any, evaluator: Evaluator) -> Place | None:
+    values = [(node, evaluator.find(node)) for node in nodes]
+    for node, value in values:
+        if value is x:
+            return Place(node)
+    for node, value in values:
+        path = find_inside(value, x)
+        if path is not None:
+            return Place(node, path, value)
+    return None
+
+
+def _find_by_elimination(operands: Sequence[ast.expr], evaluator: Evaluator) -> Place | None:
+    """Find the operand that is a tensor by its form, where no other is unknown; the code that was called is in C."""
+    unknown = find_unknown(operands, evaluator)
+    return Place(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
+
+
+def find_unknown(operands: Sequence[ast.expr], evaluator: Evaluator) -> ast.expr | None:
+    """Return the one operand that cannot be evaluated; None if there are several."""
+    unknown = [node for node in operands if evaluator.find(node, CannotEval) is CannotEval]
+    return unknown[0] if len(unknown) == 1 else None
+
+
+def _search_alias(operands: Sequence[ast.expr], data: object | None, evaluator: Evaluator) -> Place | None:
+    """Find the operand that the tensor is an alias of: libraries like to say ``x.detach().cpu()`` first."""
+    if data is None:
+        return None
+    return next((Place(n) for n in operands if evaluator.knowledge.identify_data(evaluator.find(n)) == data), None)
+
+
+def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Place | None:
+    for node in walk_scope(statement):
+        receiver = find_receiver(node)
+        if receiver is not None and evaluator.find(receiver) is x:
+            return Place(receiver, asked=node)
+    names = [n for n in walk_scope(statement) if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))]
+    names.sort(key=lambda n: not isinstance(n.ctx, ast.Load))  # what the line makes may be bound only by it
+    return _search(names, x, evaluator)
+
+
+def walk_scope(statement: ast.stmt) -> Iterator[ast.expr]:
+    """Yield the expressions of a statement that its own frame evaluates; those of a statement inside are not."""
+    pending: list[ast.AST] = [n for n in ast.iter_child_nodes(statement) if not isinstance(n, ast.stmt)]
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, ast.expr):
+            yield node
+        if not isinstance(node, _SCOPES):
+            pending += ast.iter_child_nodes(node)
+
+
+def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: FrameType) -> Place | None:
+    """Find an argument by what became of it: a parameter of the called function that still holds `x`.
+
+    Only parameters to which that function never assigns: else what it holds need not be what the line gave.
+    """
+    if x is None:
+        return None
+    code = called.f_code
+    function = evaluator.find(call.func)
+    bound = 1 if type(function) is MethodType else 0
+    if not _is_code_of(function, code) or any(isinstance(a, ast.Starred) for a in call.args):
+        return None
+    values = read_variables(called)
+    assigned = _find_assigned(code)
+    parameters = code.co_varnames[: code.co_argcount]
+    rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 0x04 else None  # *args
+    for i, node in enumerate(call.args, bound):
+        if i < len(parameters):
+            if parameters[i] not in assigned and values.get(parameters[i]) is x:
+                return Place(node)
+        elif rest is not None and rest not in assigned:
+            others = values.get(rest)
+            if type(others) is tuple and i - len(parameters) < len(others) and others[i - len(parameters)] is x:
+                return Place(node)
+    for keyword in call.keywords:
+        named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if keyword.arg in named and keyword.arg not in assigned and values.get(keyword.arg) is x:
+            return Place(keyword.value)
+    return None
+
+
+def _is_code_of(function: Any, code: CodeType) -> bool:
+    if type(function) is MethodType:
+        function = function.__func__
+    elif type(function).__module__ == "numpy":  # NumPy's functions are objects of its own, which hold the Python one
+        function = getattr(function, "_implementation", None)
+    return type(function) is FunctionType and function.__code__ is code
+
+
+def _find_assigned(code: CodeType) -> set[str]:
+    """Return the names that a function assigns to or deletes, parameters among them."""
+    names: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if "STORE_" in instruction.opname or "DELETE_" in instruction.opname:
+            value = instruction.argval
+            names.update(value if isinstance(value, tuple) else (value,))
+    return names
+
+
+def find_inside(container: Any, x: Any) -> str | None:
+    """Return the way to `x` inside a container, at most four levels and ten thousand items: ``['x'][3]``."""
+    level: list[tuple[str, Any]] = [("", container)]
+    seen, items = {id(container)}, 0
+    for _ in range(_MOST_DEEP):
+        below: list[tuple[str, Any]] = []
+        for path, outer in level:
+            for step, inner in _open(outer):
+                if inner is x:
+                    return path + step
+                items += 1
+                if items > _MOST_ITEMS:
+                    return None
+                if id(inner) not in seen and _can_hold(inner):
+                    seen.add(id(inner))
+                    below.append((path + step, inner))
+        level = below
+    return None
+
+
+def _can_hold(value: Any) -> bool:
+    return type(value) not in (str, bytes, int, float, complex, bool, type(None), type, FunctionType, ModuleType)
+
+
+def _open(container: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a container holds, with the code that takes it out."""
+    cls = type(container)
+    if cls in (list, tuple, deque):
+        yield from ((f"[{i}]", item) for i, item in enumerate(islice(cls.__iter__(container), _MOST_ITEMS)))
+    elif cls in (dict, defaultdict, OrderedDict):
+        items = islice(dict.items(container), _MOST_ITEMS)
+        yield from ((f"[{key!r}]", item) for key, item in items if type(key) in _KEYS)
+    elif issubclass(cls, tuple):
+        fields = cls.__dict__.get("_fields")
+        if type(fields) is tuple:
+            yield from ((f".{f}", item) for f, item in zip(fields, tuple.__iter__(container), strict=False))
+    elif _can_hold(container):
+        yield from _open_instance(container)
+
+
+def _open_instance(instance: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in list(read_members(instance).items())[:1000]:
+        if type(name) is str and name.isidentifier() and _is_shown(instance, name, value):
+            yield f".{name}", value
+
+
+def _is_shown(instance: Any, name: str, value: Any) -> bool:
+    """Tell whether ``instance.name`` gives the member: a property of that name would stand before it."""
+    try:
+        return getattr_static(instance, name) is value  # type: ignore[no-untyped-call]
+    except Exception:
+        return False

@@ -1,0 +1,238 @@
+"""The user's source: which expression was running, and the statement around it.
+
+The work is done by `executing`, which maps an instruction to a node of the syntax tree. It would parse the whole file,
+some 130 ms for 5,000 lines; so it is handed the block around the line alone, at the same line numbers.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType, FrameType, TracebackType
+
+import asttokens  # noqa: F401 - executing would import it late
+import executing
+from executing.executing import statement_containing_node
+
+from safe_numpy.callsite.fingerprint import digest_lines
+
+_SMALL = 200
+"""lines; a smaller file is parsed whole"""
+
+_MOST_CALLS = 1000
+_BLOCK = re.compile(r"\s*(?:async\s+def\b|def\b|class\b|@)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Excerpt:
+    """A part of a file, parsed; the nodes have a `parent`."""
+
+    source: executing.Source
+
+    def find_text(self, node: ast.AST) -> str:
+        """Return the text of a node, or nothing where the syntax tree does not know where it stands."""
+        start, end = self.find_range(node)
+        return self.source.text[start:end]
+
+    def find_range(self, node: ast.AST) -> tuple[int, int]:
+        """Return where a node starts and ends in the text; (0, 0) if that is not known."""
+        start, end = self.source.asttext().get_text_range(node, padded=False)
+        if isinstance(node, ast.expr) and not _says(self.source.text[start:end], node):
+            return 0, 0  # positions in f-strings are wrong before Python 3.12
+        return start, end
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self.source.text
+
+
+def _says(text: str, node: ast.expr) -> bool:
+    try:
+        parsed = ast.parse(f"({text}\n)", mode="eval").body
+    except (SyntaxError, ValueError):
+        return False
+    return ast.dump(parsed).replace("Store()", "Load()") == ast.dump(node).replace("Store()", "Load()")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunningCode:
+    """What an instruction is, in the source."""
+
+    excerpt: Excerpt
+    node: ast.expr | None
+    """the operation, most often a call; None: it is somewhere in `statement`"""
+    statement: ast.stmt
+
+
+def read_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | None:
+    """Return what the instruction at `lasti` of the frame's code is; None where there is no source.
+
+    Remembered per instruction, for the last thousand of them.
+    """
+    key = (id(frame.f_code), lasti)
+    known = _calls.get(key)
+    if known is None:
+        if len(_calls) >= _MOST_CALLS:
+            _calls.clear()
+        try:
+            known = _calls[key] = (frame.f_code, _find_running(frame, lasti, lineno))  # the code keeps its id
+        finally:
+            _forget_trees()
+    return known[1]
+
+
+_calls: dict[tuple[int, int], tuple[CodeType, RunningCode | None]] = {}
+
+
+def read_line(filename: str, lineno: int) -> RunningCode | None:
+    """Return the statement at a line of a file."""
+    lines = tuple(linecache.getlines(filename))
+    for text in _cut(lines, lineno):
+        source = _parse(filename, text)
+        statement = _find_statement(source, lineno)
+        if statement is not None:
+            _forget_trees()
+            return RunningCode(Excerpt(source), None, statement)
+    return None
+
+
+def _forget_trees() -> None:
+    """Let go of what `executing` would keep as long as the process lives: every tree that it was asked about."""
+    for function in (executing.Source.statements_at_line, statement_containing_node):
+        function.cache_clear()
+
+
+def get_lines(frame: FrameType) -> Sequence[str]:
+    """Return the lines of the file that a frame's code comes from; none if there is no such file."""
+    filename, module = frame.f_code.co_filename, frame.f_globals
+    lines = linecache.getlines(filename, dict(module) if type(module) is not dict else module)
+    return lines or _get_command(frame.f_code)
+
+
+def digest_file(frame: FrameType) -> str:
+    """Return the digest of the file that a frame's code comes from, as it was when somebody first asked."""
+    filename = frame.f_code.co_filename
+    if filename not in _digests:
+        _digests[filename] = digest_lines(get_lines(frame))
+    return _digests[filename]
+
+
+_digests: dict[str, str] = {}  # one per file that converts
+
+
+def _get_command(code: CodeType) -> Sequence[str]:
+    """Return the lines of ``python -c``, if it is what `code` comes from."""
+    if code.co_filename != "<string>" or "-c" not in sys.orig_argv:
+        return ()
+    after = sys.orig_argv[sys.orig_argv.index("-c") + 1 :]
+    command = after[0] if after else ""
+    try:
+        whole = compile(command, "<string>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return ()
+    return command.splitlines(keepends=True) if code in _walk(whole) else ()
+
+
+def _walk(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _walk(constant)
+
+
+def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | None:
+    lines = tuple(get_lines(frame))
+    filename = frame.f_code.co_filename
+    fallback = None
+    for text in _cut(lines, lineno):
+        source = _parse(filename, text)
+        if source.tree is None:
+            continue
+        node = _find_node(source, frame, lasti, lineno)
+        if isinstance(node, ast.expr) and _is_what_ran(node, frame.f_code):
+            return RunningCode(Excerpt(source), node, _get_statement(node))
+        statement = node if isinstance(node, ast.stmt) else _find_statement(source, lineno)
+        if statement is not None and fallback is None:
+            fallback = RunningCode(Excerpt(source), None, statement)
+    return fallback
+
+
+def _get_statement(node: ast.AST) -> ast.stmt:
+    while not isinstance(node, ast.stmt):
+        node = node.parent  # type: ignore[attr-defined]
+    return node
+
+
+def _find_statement(source: executing.Source, lineno: int) -> ast.stmt | None:
+    found = source.statements_at_line(lineno) if source.tree is not None else set()
+    return found.pop() if len(found) == 1 else None  # type: ignore[return-value]
+
+
+def _is_what_ran(node: ast.AST, code: CodeType) -> bool:
+    """Tell whether every name in `node` is one of the code's: else the file has been edited since it was read."""
+    own = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
+    scopes = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    pending: list[ast.AST] = [node]
+    while pending:
+        child = pending.pop()
+        name = child.id if isinstance(child, ast.Name) else child.attr if isinstance(child, ast.Attribute) else None
+        if name is not None and name not in own and not any(o.endswith(name) for o in own):  # `_Class__private`
+            return False
+        if not isinstance(child, scopes):
+            pending += ast.iter_child_nodes(child)
+    return True
+
+
+def _find_node(source: executing.Source, frame: FrameType, lasti: int, lineno: int) -> ast.AST | None:
+    class OneText(executing.Source):
+        """Knows one text; a class for each, since `executing` keeps for ever what a class has found."""
+
+        @classmethod
+        def for_frame(cls, frame: FrameType, use_cache: bool = True) -> executing.Source:
+            return source
+
+    return OneText.executing(TracebackType(None, frame, lasti, lineno)).node
+
+
+def _parse(filename: str, text: str) -> executing.Source:
+    return executing.Source(filename, text.splitlines(keepends=True))
+
+
+def _cut(lines: Sequence[str], lineno: int) -> Iterator[str]:
+    """Yield ever larger parts of a file that may be parsed for what stands at `lineno`, and at last the whole."""
+    if not 0 < lineno <= len(lines):
+        return
+    if len(lines) > _SMALL:
+        limit = sys.maxsize
+        for start in range(lineno, 0, -1):
+            indent = _measure_indent(lines[start - 1])
+            if indent is None or indent >= limit:
+                continue
+            limit = indent
+            if indent == 0 or _BLOCK.match(lines[start - 1]):
+                yield _frame_block(lines, start, lineno, indent)
+                if indent == 0:
+                    break
+    yield "".join(lines)
+
+
+def _frame_block(lines: Sequence[str], start: int, lineno: int, indent: int) -> str:
+    """Return the lines from `start` to where the indentation ends, at the line numbers that they have."""
+    end = lineno
+    while end < len(lines):
+        below = _measure_indent(lines[end])
+        if below is not None and below <= indent and not lines[end].lstrip().startswith((")", "]", "}")):
+            break
+        end += 1
+    before = "\n" * (start - 1) if indent == 0 else "\n" * (start - 2) + "if 1:\n"
+    return before + "".join(lines[start - 1 : end])
+
+
+def _measure_indent(line: str) -> int | None:
+    text = line.strip()
+    return None if not text or text.startswith("#") else len(line) - len(line.lstrip())

@@ -1,0 +1,1 @@
+"""The exception classes: how they are built, and their manual pages."""

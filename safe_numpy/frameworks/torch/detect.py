@@ -1,0 +1,349 @@
+"""How each cause shows on a PyTorch tensor. Only attributes are read: no operator runs, nothing is copied."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from safe_numpy.config.policy import DTYPE
+from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts
+
+_functorch: Any = torch._C._functorch
+
+NUMPY_DTYPES = frozenset(
+    {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+    | {torch.uint16, torch.uint32, torch.uint64}
+    | {torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128}
+)
+"""the dtypes that NumPy has too (aten/src/ATen: aten_to_numpy_dtype)"""
+
+PLAIN = frozenset({Tensor, torch.nn.Parameter})
+"""the classes that run no code of their own when an attribute is read"""
+
+get_keys: Callable[[Tensor], Any] = torch._C._dispatch_keys
+compare_keys: Callable[[Any], object] = getattr(torch._C.DispatchKeySet, "raw_repr", str)  # torch 2.4 has no raw_repr
+
+
+@contextlib.contextmanager
+def outside_modes() -> Iterator[None]:
+    """Have tensors made inside be ordinary ones: this may run within `inference_mode`, `no_grad` or a `FakeTensorMode`.
+
+    A default device or dtype is in force all the same.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), _disable_current_modes():
+        yield
+
+
+with outside_modes():
+    _probe = torch.empty(0, dtype=torch.float32, device="cpu")
+DENSE_ON_HOST = compare_keys(get_keys(_probe))
+"""dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys"""
+
+_HOST_STORAGE = frozenset({"cpu", "cuda", "xpu"})
+"""device types whose storages tell their size; others (xla, a backend in Python) report 0"""
+
+
+def _loaded_class(module: str, name: str) -> Any:
+    """Return a class if its module is imported: no tensor can be an instance of it otherwise."""
+    return getattr(sys.modules.get(module), name, ())
+
+
+def is_dense_on_host(x: Tensor) -> bool:
+    """Tell whether `x` is an ordinary dense tensor in host memory, as far as torch's dispatcher knows it."""
+    return compare_keys(get_keys(x)) == DENSE_ON_HOST
+
+
+def is_fake(x: Tensor) -> bool:
+    """Tell whether `x` is a FakeTensor, or wraps one."""
+    return isinstance(x, _loaded_class("torch._subclasses.fake_tensor", "FakeTensor"))
+
+
+def is_masked(x: Tensor) -> bool:
+    """Tell whether `x` is a MaskedTensor."""
+    return isinstance(x, _loaded_class("torch.masked.maskedtensor.core", "MaskedTensor"))
+
+
+def is_dtensor(x: Tensor) -> bool:
+    """Tell whether `x` is a DTensor."""
+    return isinstance(
+        x,
+        _loaded_class("torch.distributed.tensor", "DTensor") or _loaded_class("torch.distributed._tensor", "DTensor"),
+    )
+
+
+def is_async(x: Tensor) -> bool:
+    """Tell whether `x` is the pending result of a functional collective."""
+    return isinstance(x, _loaded_class("torch.distributed._functional_collectives", "AsyncCollectiveTensor"))
+
+
+def is_uninitialized(x: Tensor) -> bool:
+    """Tell whether `x` is a parameter of a lazy module that has not run yet."""
+    return type(x) not in PLAIN and isinstance(x, (torch.nn.UninitializedParameter, torch.nn.UninitializedBuffer))
+
+
+def converts_itself(x: Tensor) -> bool:
+    """Tell whether the class brings a ``numpy`` of its own, whose meaning is its own affair."""
+    return any("numpy" in vars(c) for c in type(x).__mro__ if c not in (Tensor, torch._C.TensorBase))
+
+
+def has_python_dispatch(x: Tensor) -> bool:
+    """Tell whether operations on `x` run a ``__torch_dispatch__``: stock ``numpy()`` refuses those."""
+    return torch._C._dispatch_keys(x).has(torch._C.DispatchKey.Python)
+
+
+def _levels(x: Tensor) -> list[Tensor]:
+    """The functorch wrappers of `x`, outermost first."""
+    found = []
+    while _functorch.is_functorch_wrapped_tensor(x):
+        found.append(x)
+        x = _functorch.get_unwrapped(x)
+    return found
+
+
+def see_numpy(x: Tensor, door: Door) -> Facts | None:
+    if is_numpy_usable():
+        return None
+    try:
+        import numpy
+    except ImportError:
+        return {"state": "NumPy is not installed here"}
+    return {"state": f"NumPy {numpy.__version__} is installed, and torch {torch.__version__} was not built for it"}
+
+
+def is_numpy_usable() -> bool:
+    """Tell whether this torch found a NumPy that it was built for; torch itself decides that once."""
+    if _functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
+        return True  # the probe would meet the transform or the mode: ask another time
+    return _try_probe()
+
+
+@functools.cache
+def _try_probe() -> bool:
+    try:
+        torch._C.TensorBase.numpy(_probe)
+    except RuntimeError:
+        return False
+    return True
+
+
+def see_meta(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if x.is_meta and not is_fake(x) else None
+
+
+def see_fake(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if is_fake(x) else None
+
+
+def see_uninitialized(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if is_uninitialized(x) else None
+
+
+def see_freed(x: Tensor, door: Door) -> Facts | None:
+    if x.layout is not torch.strided or x.device.type not in _HOST_STORAGE or x.is_nested or is_uninitialized(x):
+        return None
+    if _has_no_storage(x) or x.numel() == 0:
+        return None
+    last = x.numel() - 1 if x.is_contiguous() else sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
+    needed = (x.storage_offset() + last + 1) * x.element_size()
+    held = x.untyped_storage().nbytes()
+    return None if held >= needed else {"held": str(held), "needed": str(needed)}
+
+
+def _has_no_storage(x: Tensor) -> bool:
+    """Tell whether `x` is of a kind that never has a storage of its own size."""
+    return not is_dense_on_host(x) and (
+        has_python_dispatch(x)
+        or _functorch.is_functorch_wrapped_tensor(x)
+        or torch._is_functional_tensor(x)
+        or x._is_zerotensor()
+        or x.dtype in (torch.quint4x2, torch.quint2x4)  # several elements share a byte
+    )
+
+
+def see_vmap(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if any(_functorch.is_batchedtensor(level) for level in _levels(x)) else None
+
+
+def _is_differentiated(x: Tensor) -> bool:
+    """Tell whether torch.func.grad or jvp has hold of `x`: plain tensors too, since ``numpy()`` dispatches there."""
+    if any(_functorch.is_gradtrackingtensor(level) for level in _levels(x)):
+        return True
+    top = _functorch.peek_interpreter_stack()
+    return top is not None and top.key() in (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
+
+
+def see_differentiated(x: Tensor, door: Door) -> Facts | None:
+    if not _is_differentiated(x) or see_vmap(x, door) is not None or torch._is_functional_tensor(x):
+        return None
+    return NO_FACTS
+
+
+def see_functionalized(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if torch._is_functional_tensor(x) else None
+
+
+def see_capture(x: Tensor, door: Door) -> Facts | None:
+    if not x.is_cuda or not torch.cuda.is_current_stream_capturing():
+        return None
+    return {"device": str(x.device)}
+
+
+def see_grad(x: Tensor, door: Door) -> Facts | None:
+    if not x.requires_grad or (door is not Door.DLPACK and not torch.is_grad_enabled()):
+        return None
+    if _is_differentiated(x):
+        return None  # that transform tracks it, and detach() would not help
+    node = x.grad_fn
+    return {"origin": "a leaf that requires grad" if node is None else node.name()}
+
+
+def _has_whole_value(x: Any) -> bool:
+    mesh = x.device_mesh
+    if mesh.get_coordinate() is None:
+        return False
+    return all(mesh.size(i) == 1 or p.is_replicate() for i, p in enumerate(x.placements))
+
+
+def see_sharded(x: Any, door: Door) -> Facts | None:
+    if not is_dtensor(x) or _has_whole_value(x):
+        return None
+    return {"placements": ", ".join(map(repr, x.placements)), "ranks": str(x.device_mesh.size())}
+
+
+def see_local(x: Any, door: Door) -> Facts | None:
+    return NO_FACTS if is_dtensor(x) and _has_whole_value(x) else None
+
+
+def see_pending(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if is_async(x) and (door is Door.DLPACK or not converts_itself(x)) else None
+
+
+def see_masked(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if is_masked(x) else None
+
+
+def see_unknown(x: Tensor, door: Door) -> Facts | None:
+    if not has_python_dispatch(x) or converts_itself(x):
+        return None
+    if x.is_nested or is_masked(x) or is_dtensor(x) or is_async(x) or is_fake(x):
+        return None
+    return {"type": type(x).__name__}
+
+
+def see_device(x: Tensor, door: Door) -> Facts | None:
+    if x.is_cpu or x.is_meta or is_fake(x):
+        return None
+    return {"device": str(x.device)}
+
+
+def see_quantized(x: Tensor, door: Door) -> Facts | None:
+    return {"dtype": dtype_name(x.dtype)} if x.is_quantized else None
+
+
+def dtype_name(dtype: torch.dtype | torch.layout | str) -> str:
+    """Return ``float32`` for ``torch.float32``."""
+    return str(dtype).removeprefix("torch.")
+
+
+def _is_packed(dtype: torch.dtype) -> bool:
+    """Bits, sub-byte integers and float4: torch itself cannot compute with them, only show their bytes."""
+    return dtype_name(dtype).startswith(("bits", "uint", "int", "float4"))
+
+
+def see_low_precision(x: Tensor, door: Door) -> Facts | None:
+    dtype = x.dtype
+    if dtype in NUMPY_DTYPES or not dtype.is_floating_point or _is_packed(dtype):
+        return None
+    if door is Door.DLPACK and x.layout is torch.strided:
+        return None  # a capsule carries it; only to_dense() lacks it
+    if see_exact(x, door) is not None:
+        return None
+    return {"dtype": dtype_name(dtype)}
+
+
+def see_complex_half(x: Tensor, door: Door) -> Facts | None:
+    return {"dtype": "complex32"} if x.dtype is torch.complex32 and see_exact(x, door) is None else None
+
+
+def see_exact(x: Tensor, door: Door) -> Facts | None:
+    """See a dtype that ml_dtypes has, where that is wanted and torch can show the bytes; else it is widened."""
+    if DTYPE.get() != "ml_dtypes" or x.dtype in NUMPY_DTYPES or _is_packed(x.dtype) or x.is_quantized:
+        return None
+    name = dtype_name(x.dtype)
+    if not hasattr(importlib.import_module("ml_dtypes"), name):
+        return None  # complex32 came with ml_dtypes 0.6
+    if x.is_nested or x._is_zerotensor() or (_is_float8(x.dtype) and x.layout is not torch.strided):
+        return None
+    if _functorch.peek_interpreter_stack() is not None or _functorch.is_functorch_wrapped_tensor(x):
+        return None
+    return {"dtype": name, "as_dtype": f"uint{8 * x.dtype.itemsize}"}
+
+
+def see_packed(x: Tensor, door: Door) -> Facts | None:
+    dtype = x.dtype
+    if dtype in NUMPY_DTYPES or x.is_quantized or not _is_packed(dtype):
+        return None
+    name = dtype_name(dtype)
+    as_dtype = "int8" if name.startswith("int") else "uint8" if dtype.itemsize == 1 else "uint16"
+    return {"dtype": name, "as_dtype": as_dtype}
+
+
+def see_any_layout(x: Tensor) -> Facts | None:
+    if x.is_nested or x.layout in (torch.strided, torch.jagged):
+        return None
+    return {"layout": dtype_name(x.layout).removeprefix("_")}
+
+
+def see_mkldnn(x: Tensor, door: Door) -> Facts | None:
+    return see_any_layout(x) if x.is_mkldnn else None
+
+
+def _is_float8(dtype: torch.dtype) -> bool:
+    return dtype_name(dtype).startswith("float8")
+
+
+def see_float8_layout(x: Tensor, door: Door) -> Facts | None:
+    facts = see_any_layout(x) if _is_float8(x.dtype) else None
+    return facts and {**facts, "dtype": dtype_name(x.dtype)}
+
+
+def see_layout(x: Tensor, door: Door) -> Facts | None:
+    return None if x.is_mkldnn or _is_float8(x.dtype) or see_frozen_layout(x, door) else see_any_layout(x)
+
+
+_COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+
+
+def see_frozen_layout(x: Tensor, door: Door) -> Facts | None:
+    """See a compressed inference tensor: outside inference mode its ``to_dense()`` fails (torch 2.13)."""
+    if x.layout not in _COMPRESSED or not x.is_inference() or torch.is_inference_mode_enabled():
+        return None
+    return None if _is_float8(x.dtype) else see_any_layout(x)
+
+
+def see_conj(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if not x.is_nested and x.is_conj() else None
+
+
+def see_neg(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if not x.is_nested and x.is_neg() else None
+
+
+def see_zero(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if not x.is_nested and x._is_zerotensor() else None
+
+
+def see_nested(x: Tensor, door: Door) -> Facts | None:
+    return NO_FACTS if x.is_nested else None
+
+
+def masked_parts(x: Any) -> Mapping[str, tuple[str, Tensor]]:
+    return {"data": ("{x}.get_data()", x._masked_data), "mask": ("{x}.get_mask()", x._masked_mask)}

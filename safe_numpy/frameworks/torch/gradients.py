@@ -1,0 +1,205 @@
+"""Where a PyTorch gradient comes from: the leaves, by the names that people know them by; and what to advise.
+
+Asked only when somebody reads an explanation. Bounded: a thousand nodes of the graph, five milliseconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from safe_numpy.callsite import frames as _callsite
+from safe_numpy.callsite.members import read_members, read_variables
+from safe_numpy.diagnosis.facts import NO_FACTS, Problem, Remark
+from safe_numpy.frameworks.torch.modules import find_members, find_modules, iterate_variables
+from safe_numpy.frameworks.torch.names import NOT_TIMED, name_parameters, walk_parameters
+from safe_numpy.messages.place import name_place
+
+_MOST_NODES = 1000
+_MOST_AHEAD = 16
+_MOST_FRAMES = 30
+_MOST_MEMBERS = 2000
+_SECONDS = 0.005
+_SHOWN = 2
+
+_next_of_python_node = torch._C._FunctionBase.__dict__["next_functions"].__get__
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """The operation that made a tensor, and what that was computed from."""
+
+    operation: str
+    """empty: none, it is a leaf"""
+    leaves: Sequence[Tensor]
+    """the nearest first"""
+    is_complete: bool
+    is_scalar: bool
+    is_stack_of_scalars: bool
+
+
+def _look_back(x: Tensor, most: int = _MOST_NODES) -> _Origin:
+    node = x.grad_fn
+    if node is None:
+        return _Origin("", [x], True, False, False)
+    leaves, is_complete = find_leaves(node, time.perf_counter() + _SECONDS, most)
+    made, name = _find_line(node), node.name()
+    operation = f"{name}, made at {made}" if made else name
+    return _Origin(operation, leaves, is_complete, x.dim() == 0, name == "StackBackward0" and x.dim() == 1)
+
+
+def remember(x: Tensor) -> Callable[[], _Origin]:
+    """Look back a few steps only, at a tensor that is going to be gone; holds what it finds weakly."""
+    origin = _look_back(x, _MOST_AHEAD)
+    references = [weakref.ref(leaf) for leaf in origin.leaves if leaf is not x]
+    origin = replace(origin, leaves=())
+    return lambda: replace(origin, leaves=[leaf for r in references if (leaf := r()) is not None])
+
+
+def look_closer(
+    x: Tensor | None,
+    clue: Callable[[], _Origin] | None,
+    problems: Sequence[Problem],
+    path: str,
+    stack: Sequence[FrameType],
+) -> tuple[Sequence[Problem], Sequence[Remark]]:
+    """Return the problems, that of the gradient with its whole origin, and the most urgent remark."""
+    origin = _look_back(x) if x is not None else clue() if clue is not None else None
+    remarks = list(itertools.islice(_find_remarks(origin, path, stack), 1))
+    if origin is None:
+        return problems, remarks
+    text = _describe(origin, stack)
+    return [replace(p, facts={**p.facts, "origin": text}) if p.cause == "grad" else p for p in problems], remarks
+
+
+def _describe(origin: _Origin, stack: Sequence[FrameType]) -> str:
+    """Return ``AddmmBackward0, from head.weight and head.bias``."""
+    names = _name_leaves(origin.leaves, stack, time.perf_counter() + _SECONDS)
+    if not origin.operation:
+        return f"the parameter {names[0]}" if names and "." in names[0] else "a leaf that requires grad"
+    if not names:
+        return origin.operation
+    others = len(origin.leaves) - min(len(names), _SHOWN)
+    return f"{origin.operation}, from {_join(names, others, origin.is_complete)}"
+
+
+def _join(names: Sequence[str], others: int, complete: bool) -> str:
+    shown = list(names[:_SHOWN])
+    if others or not complete:
+        shown.append(f"{others} other{'s' if others > 1 else ''}" if complete else "others")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def find_leaves(node: Any, deadline: float, most: int = _MOST_NODES) -> tuple[list[Tensor], bool]:
+    """Return the leaf tensors that a graph node was computed from, the nearest first; and whether these are all."""
+    leaves: dict[int, Tensor] = {}
+    seen, pending = {node}, deque([node])
+    while pending:
+        if len(seen) > most or (len(seen) > NOT_TIMED and time.perf_counter() > deadline):
+            return list(leaves.values()), False
+        current = pending.popleft()
+        if type(current).__name__ == "AccumulateGrad":
+            leaf = current.variable
+            leaves[id(leaf)] = leaf
+            continue
+        for following, _ in get_next(current):
+            if following is not None and following not in seen:
+                seen.add(following)
+                pending.append(following)
+    return list(leaves.values()), True
+
+
+def get_next(node: Any) -> Any:
+    """Return the nodes that a node's inputs came from, each with the number of the output."""
+    if isinstance(node, torch._C._FunctionBase):  # of a class of somebody's own
+        return _next_of_python_node(node)
+    return node.next_functions
+
+
+def _find_line(node: Any) -> str:
+    """Return the line that made an operation, which torch knows in anomaly mode alone."""
+    if not torch.is_anomaly_enabled() or isinstance(node, torch._C._FunctionBase):
+        return ""
+    made: Sequence[str] = node.metadata.get("traceback_", ())
+    for entry in reversed(made):  # as traceback.format_stack gives them
+        head, _, function = entry.strip().partition("\n")[0].rpartition(", in ")
+        filename, _, lineno = head.removeprefix('File "').rpartition('", line ')
+        if function and lineno.isdigit() and not _callsite.is_foreign(filename):
+            return name_place(filename, int(lineno))
+    return ""
+
+
+def _name_leaves(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> list[str]:
+    """Return the names of those leaves that have one: the nearest first, but in the order of their module."""
+    names = find_names(leaves, stack, deadline)
+    nearest = [id(leaf) for leaf in leaves if id(leaf) in names]
+    ranks = {key: rank for rank, key in enumerate(names)}
+    return [names[key] for key in sorted(nearest[:_SHOWN], key=ranks.__getitem__) + nearest[_SHOWN:]]
+
+
+def find_names(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> dict[int, str]:
+    """Return the names of those leaves that have one in sight of these frames, by id, in the order of their module."""
+    wanted = {id(leaf) for leaf in leaves}
+    names = name_parameters(wanted, find_modules(stack), deadline) if wanted else {}
+    if len(names) < len(wanted):
+        names |= name_parameters(wanted - names.keys(), find_members(stack), deadline)
+    for leaf in leaves:
+        variable = "" if id(leaf) in names else _name_by_variable(leaf, stack)
+        if variable:
+            names[id(leaf)] = variable
+    return names
+
+
+def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
+    for name, value in iterate_variables(stack):
+        if value is leaf:
+            return name
+        for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS) if name == "self" else ():
+            if inner is leaf:
+                return f"self.{member}"
+    return ""
+
+
+def _find_remarks(origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[Remark]:
+    """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
+    function = _find_forward(stack)
+    if function:
+        yield Remark("forward", {"function": function})
+    if origin is not None and origin.operation and _is_accumulated(origin, path):
+        yield Remark("accumulated", NO_FACTS)
+    for variable, module in find_modules(stack).values():
+        if read_members(module).get("training") is False and any(p.requires_grad for p in _iterate_some(module)):
+            yield Remark("evaluation", {"module": variable})
+            return
+
+
+def _is_accumulated(origin: _Origin, path: str) -> bool:
+    """Tell whether these are losses that somebody collects, or adds up."""
+    in_sum = origin.operation.startswith("AddBackward0")
+    return origin.is_stack_of_scalars or (origin.is_scalar and ("[" in path or in_sum))
+
+
+def _iterate_some(module: Module) -> Iterator[Tensor]:
+    parameters = walk_parameters(module, time.perf_counter() + _SECONDS)
+    return (p for _, p in itertools.islice(parameters, 100) if p is not None)
+
+
+def _find_forward(stack: Sequence[FrameType]) -> str:
+    """Return ``Net.forward`` if one is running."""
+    for frame in itertools.islice(stack, _MOST_FRAMES):
+        code = frame.f_code
+        if code.co_name == "forward" and code.co_argcount and not _callsite.is_foreign(code.co_filename):
+            module = read_variables(frame).get(code.co_varnames[0])
+            if issubclass(type(module), Module):
+                return f"{type(module).__name__}.forward"
+    return ""

@@ -1,0 +1,1 @@
+"""What happens when a conversion fails: it is explained, made, or refused."""

@@ -1,0 +1,1 @@
+"""What permissive mode converted, and the reports of it."""

@@ -1,0 +1,250 @@
+"""What permissive mode converted, per call site. Holds no tensor, no array and no frame.
+
+Writers take turns; readers wait for nobody: what is counted of a site is one tuple, replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from time import time
+from types import CodeType, FrameType
+from typing import NamedTuple, TypeVar
+
+from safe_numpy.callsite.frames import Site
+from safe_numpy.diagnosis.causes import Plan
+from safe_numpy.diagnosis.facts import Edit
+
+MOST_SITES = 10_000
+_MOST_CONVERSIONS = 16
+"""at one place"""
+
+_Item = TypeVar("_Item")
+
+OTHER = Site("other", 0, "")
+"""all the sites beyond those"""
+
+
+class Figures(NamedTuple):
+    """What is counted."""
+
+    times: int = 0
+    explicit: int = 0
+    """how many of them were asked for by ``numpy()``"""
+    nbytes: int = 0
+    """bytes of the arrays"""
+    allocated: int = 0
+    """bytes of those arrays that are copies"""
+    moved: tuple[tuple[str, int], ...] = ()
+    """bytes that left a device, by device"""
+    seconds: float = 0.0
+    """time that the program waited for the conversions"""
+    first: float = 0.0
+    """seconds since the epoch"""
+    last: float = 0.0
+
+    def merge(self, other: Figures) -> Figures:
+        """Return the figures of both."""
+        if not self.times or not other.times:
+            return self if self.times else other
+        moved = self.moved
+        for device, nbytes in other.moved:
+            moved = _add_moved(moved, device, nbytes)
+        return Figures(
+            self.times + other.times,
+            self.explicit + other.explicit,
+            self.nbytes + other.nbytes,
+            self.allocated + other.allocated,
+            moved,
+            self.seconds + other.seconds,
+            min(self.first, other.first),
+            max(self.last, other.last),
+        )
+
+
+NO_FIGURES = Figures()
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """The conversions at one line of code."""
+
+    site: Site
+    counted: tuple[int, int, int, int, tuple[tuple[str, int], ...], float, float, float] = NO_FIGURES
+    """the fields of `figures`; a plain tuple, since one is made for every conversion"""
+    kinds: tuple[str, ...] = ()
+    """kinds of problems that were met"""
+    names: tuple[str, ...] = ()
+    """the user's expressions for the tensors"""
+    libraries: tuple[str, ...] = ()
+    """who asked on the line's behalf"""
+    fix: str = ""
+    """the code to write instead"""
+    worst: int = 0
+    """how many problems `fix` is for"""
+    edits: tuple[Edit, ...] = ()
+    """what to change in the file; several for one place, if tensors there needed different things"""
+    obstacle: str = ""
+    """why the edits are not all there is to do: a key of `_wording.OBSTACLES`"""
+    file_digest: str = ""
+    """of the text that ran; see `_fingerprint`"""
+    code: CodeType | None = field(default=None, repr=False)
+    warned: bool = False
+
+    @property
+    def figures(self) -> Figures:
+        """What was counted here."""
+        return Figures(*self.counted)
+
+
+class Place:
+    """An instruction that converts, and what it is known to have met; several may stand in one line."""
+
+    __slots__ = ("code", "entry", "is_kept", "look_at", "met", "plan")
+
+    def __init__(self, entry: Entry, code: CodeType, is_kept: bool) -> None:
+        self.entry = entry
+        self.code = code  # keeps the id in the key from being used again
+        self.is_kept = is_kept
+        """False: the book is full, and nobody will remember what was met here"""
+        self.met: set[str | None] = set()
+        """the conversions"""
+        self.plan: Plan | None = None
+        """what is right for all that was converted here, as far as one expression is"""
+        self.look_at = 0
+        """how many steps of an optimizer there have to be before a cut gradient is worth a look"""
+
+    @property
+    def is_settled(self) -> bool:
+        """There is no use in looking at more conversions here."""
+        return not self.is_kept or len(self.met) >= _MOST_CONVERSIONS
+
+
+class Found(NamedTuple):
+    """What the source says of a conversion."""
+
+    kinds: tuple[str, ...]
+    name: str
+    library: str
+    fix: str
+    edits: tuple[Edit, ...]
+    obstacle: str
+    file_digest: str
+
+
+class Ledger:
+    """The book: one entry per line of code that converts, at most `most` of them, then one for all the others."""
+
+    def __init__(self, most: int = MOST_SITES) -> None:
+        self.most = most
+        self._entries: dict[object, Entry] = {}
+        self.places: dict[tuple[int, int], Place] = {}
+        """by id of the code and offset of the instruction; that of the same call changes when it is specialised"""
+        self._lock = threading.RLock()  # a signal handler, or a __del__, may convert while this thread holds it
+        self.due = math.inf
+        """when `on_due` is to be called next, in seconds since the epoch"""
+        self.on_due: Callable[[], None] = _do_nothing
+        self.on_place: Callable[[], None] = _do_nothing
+        """called with every new place"""
+
+    def make_place(self, frame: FrameType, site: Site) -> Place:
+        """Return the place where `frame` stands, in the entry of its line; or that of all the other sites."""
+        code = frame.f_code
+        key = (id(code), site.lineno)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None and len(self._entries) < self.most:
+                if os.path.isfile(site.filename):
+                    site = replace(site, filename=os.path.abspath(site.filename))  # the directory may change
+                entry = self._entries[key] = Entry(site, code=code)
+            if entry is None:
+                entry = self._entries.setdefault(None, Entry(OTHER, warned=True))
+            is_kept = entry.site is not OTHER and len(self.places) < 4 * self.most
+            place = Place(entry, code, is_kept)
+            if is_kept:
+                self.places[id(code), frame.f_lasti] = place
+        self.on_place()
+        return place
+
+    def note(self, place: Place, conversion: str | None, found: Found) -> None:
+        """Enter what was found out about a conversion, beside what was known of its line."""
+        entry = place.entry
+        with self._lock:
+            place.met.add(conversion)
+            entry.kinds = unite(entry.kinds, found.kinds)
+            entry.names = unite(entry.names, [found.name] if found.name else [])
+            entry.libraries = unite(entry.libraries, [found.library] if found.library else [])
+            entry.edits = unite(entry.edits, found.edits)
+            entry.obstacle = entry.obstacle or found.obstacle
+            entry.file_digest = entry.file_digest or found.file_digest
+            if len(found.kinds) > entry.worst:
+                entry.fix, entry.worst = found.fix, len(found.kinds)
+
+    def add(
+        self, entry: Entry, is_explicit: bool, nbytes: int, allocated: int, device: str, moved: int, seconds: float
+    ) -> None:
+        """Count one conversion."""
+        now = time()
+        with self._lock:
+            count, explicit, all_nbytes, all_allocated, all_moved, all_seconds, first, _ = entry.counted
+            entry.counted = (
+                count + 1,
+                explicit + is_explicit,
+                all_nbytes + nbytes,
+                all_allocated + allocated,
+                _add_moved(all_moved, device, moved) if device else all_moved,
+                all_seconds + seconds,
+                first or now,
+                now,
+            )
+        if now >= self.due:
+            self.due = math.inf  # one thread does it
+            self.on_due()
+
+    def list_entries(self) -> list[Entry]:
+        """Return what has figures; each is still being written to."""
+        return [entry for entry in self._entries.copy().values() if entry.counted[0]]
+
+    def take_figures(self) -> list[tuple[Entry, Figures]]:
+        """Return what was counted, and begin anew: nothing is counted twice, nothing is lost."""
+        with self._lock:
+            taken = [(entry, entry.figures) for entry in self._entries.values() if entry.counted[0]]
+            for entry, _ in taken:
+                entry.counted = NO_FIGURES
+        return taken
+
+    def clear(self) -> None:
+        """Forget everything, also what was warned about."""
+        with self._lock:
+            self._entries.clear()
+            self.places.clear()
+
+    def start_child(self) -> None:
+        """Begin anew in a forked process, whose parent keeps its own book, and may have held the lock."""
+        self._lock = threading.RLock()  # a signal handler, or a __del__, may convert while this thread holds it
+        for entry in self._entries.values():
+            entry.counted = NO_FIGURES
+        self.due = math.inf if self.due == math.inf else 0.0
+
+
+def _do_nothing() -> None:
+    return
+
+
+def unite(known: Iterable[_Item], more: Iterable[_Item]) -> tuple[_Item, ...]:
+    """Return what is in either, once, in the order in which it was met."""
+    return tuple(dict.fromkeys((*known, *more)))
+
+
+def _add_moved(moved: Iterable[tuple[str, int]], device: str, nbytes: int) -> tuple[tuple[str, int], ...]:
+    totals = dict(moved)
+    totals[device] = totals.get(device, 0) + nbytes
+    return tuple(totals.items())
+
+
+LEDGER = Ledger()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LEDGER.start_child)

@@ -1,0 +1,1 @@
+"""What people read: layout, sentences that all causes share, units. Imports nothing of ours."""
