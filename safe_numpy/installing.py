@@ -8,17 +8,17 @@ import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from safe_numpy.config.modes import Mode, get_mode, is_strict_anywhere, on_strict, on_wake
+from safe_numpy.config.modes import Mode, find_demand, get_mode, on_demand, on_wake
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.ledger import at_exit
 from safe_numpy.patching import PatchStack, when_imported
-from safe_numpy.postmortem import excepthook as hooks
+from safe_numpy.postmortem import excepthook
 
 if TYPE_CHECKING:
     from safe_numpy.guard.guard import Guard
 
 
-class _State:
+class _Installed:
     """What is in place."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class _State:
         """the variable said `off` at import: the first caller that asks for more wakes us"""
 
 
-_state: _State = globals().get("_state") or _State()  # a reload of this module must not forget
+_state: _Installed = globals().get("_state") or _Installed()  # a reload of this module must not forget
 
 
 def install() -> None:
@@ -43,15 +43,14 @@ def install() -> None:
         if _state.installed:
             return
         _state.installed = True
-        hooks.install()
+        excepthook.add_hooks()
         for module in FRAMEWORKS:
             if module in _state.hooked:
                 _guard_if_loaded(module)
             else:
                 _state.hooked.add(module)
                 when_imported(module, _on_import)
-        if is_strict_anywhere():
-            _be_strict(True)
+        _follow_mode(find_demand())
 
 
 def uninstall() -> None:
@@ -62,11 +61,10 @@ def uninstall() -> None:
     """
     with _state.lock:
         _state.installed = _state.asleep = False
-        hooks.uninstall()
+        excepthook.remove_hooks()
         for guard in _state.guards.values():
             guard.active = False
-            guard.framework.be_strict(False)
-            guard.framework.release()
+            guard.framework.follow_mode(Mode.OFF)
         _state.guards.clear()
         left = _state.patches.undo() + _state.consumers.undo()
     if left:
@@ -98,41 +96,40 @@ def _guard_if_loaded(module: str) -> None:
     if module in _state.guards or sys.modules.get(module) is None:
         return
     # here: a program that never imports a framework need not wait for the machinery behind the guard
-    from safe_numpy.diagnosis import framework as frameworks
+    from safe_numpy.diagnosis.framework import load_framework
     from safe_numpy.guard.guard import Guard
     from safe_numpy.ledger.ledger import LEDGER
 
-    framework = frameworks.load(module)
+    framework = load_framework(module)
     guard = Guard(framework)
-    _state.patches.apply(framework.targets(guard))
+    _state.patches.apply(framework.list_targets(guard))
     _state.guards[module] = guard
-    framework.be_strict(is_strict_anywhere())
+    framework.follow_mode(find_demand())
     at_exit.watch(LEDGER)
 
 
-def _be_strict(is_on: bool) -> None:
-    """Put what looks at every conversion in place, or take it out."""
+def _follow_mode(mode: Mode) -> None:
+    """Hand on which mode is the most demanding one that holds anywhere; what looks at lists is for strict mode."""
     with _state.lock:
         for guard in _state.guards.values():
-            guard.framework.be_strict(is_on)
+            guard.framework.follow_mode(mode)
         _state.consumers.undo()
-        if is_on and "pandas" not in _state.hooked:
+        if mode is Mode.STRICT and "pandas" not in _state.hooked:
             _state.hooked.add("pandas")
             when_imported("pandas", _guard_consumers)
-        elif is_on:
+        elif mode is Mode.STRICT:
             _guard_consumers()
 
 
 def _guard_consumers(module: ModuleType | None = None) -> None:
-    if not (_state.installed and is_strict_anywhere() and sys.modules.get("pandas")):
+    if not (_state.installed and find_demand() is Mode.STRICT and sys.modules.get("pandas")):
         return
     from safe_numpy.frameworks import pandas
-    from safe_numpy.frameworks.lists import check_list
 
-    _state.consumers.apply(pandas.list_targets(check_list))
+    _state.consumers.apply(pandas.list_targets())
 
 
-on_strict(_be_strict)
+on_demand(_follow_mode)
 
 
 def install_unless_off() -> None:
@@ -143,26 +140,12 @@ def install_unless_off() -> None:
     else:
         install()
     at_exit.arm()
-    _wire_notebook()
 
 
 def wake_if_asked() -> None:
     """Install, if the variable was `off` so far and has changed since."""
     if _state.asleep and get_mode() is not Mode.OFF:
         install()
-
-
-def _wire_notebook() -> None:
-    """Give an IPython shell its magics and hooks, if one is running."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is None:
-        return
-    try:
-        from safe_numpy.interfaces import ipython
-
-        ipython.wire(shell)
-    except Exception as error:  # an IPython that we do not know must not keep anybody from working
-        warnings.warn(f"safe_numpy has no magics here ({type(error).__name__}: {error})", RuntimeWarning, stacklevel=2)
 
 
 def _wake() -> None:

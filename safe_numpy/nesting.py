@@ -8,11 +8,11 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
-from safe_numpy.diagnosis import framework as frameworks
 from safe_numpy.diagnosis.diagnosis import Diagnosis
-from safe_numpy.guard import guard as _guard
-from safe_numpy.late import LOADING
-from safe_numpy.messages import phrases as _wording
+from safe_numpy.diagnosis.framework import find_framework
+from safe_numpy.guard.guard import convert_tensor, diagnose_tensor
+from safe_numpy.messages.units import name_type
+from safe_numpy.patching import LOADING
 
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type)
 
@@ -45,10 +45,10 @@ def diagnose(x: Any, name: str | None = None) -> Diagnosis:
     Raises:
         TypeError: `x` is no tensor.
     """
-    framework = frameworks.of(x)
+    framework = find_framework(x)
     if framework is None:
-        raise TypeError(_wording.not_a_tensor(x))
-    return _guard.diagnose_with(framework, x, name)
+        raise TypeError(f"expected a tensor of torch, TensorFlow or Keras, once that is imported; got {name_type(x)}")
+    return diagnose_tensor(framework, x, name)
 
 
 def to_numpy(tree: Any) -> Any:
@@ -67,34 +67,37 @@ def to_numpy(tree: Any) -> Any:
         TypeError: there is a generator or another iterator in it, which looking into would exhaust.
         ValueError: the nesting contains itself.
     """
-    return _convert(tree, None, ())
+    return _convert_leaves(tree, None, ())
 
 
-def _convert(x: Any, trail: _Trail, above: tuple[int, ...]) -> Any:
+def _convert_leaves(x: Any, trail: _Trail, above: tuple[int, ...]) -> Any:
     """Convert `x`, to which `trail` leads, inside the containers whose ids are `above`."""
-    framework = frameworks.of(x)
+    framework = find_framework(x)
     if framework is not None:
-        return _guard.convert_with(framework, x, lambda: _name(trail))
+        return convert_tensor(framework, x, lambda: _name_trail(trail))
     if isinstance(x, _ATOMS):
         return x
     if isinstance(x, Iterator) and type(x).__module__ in ("builtins", "itertools"):
-        raise TypeError(_wording.exhaustible(x, f"tree{_name(trail)}"))
+        path = f"tree{_name_trail(trail)}"
+        raise TypeError(f"{path} is a {name_type(x)}, which looking into would exhaust: pass `list({path})`")
     if id(x) in above:
-        raise ValueError(_wording.endless(f"tree{_name(trail)}"))
-    node = _open(x)
+        raise ValueError(
+            f"tree{_name_trail(trail)} is one of the containers it stands in: a nesting without end cannot be converted"
+        )
+    node = _open_node(x)
     if node is None:
         return x
     inner = (*above, id(x))
     try:
-        converted = [_convert(child, (trail, node, i), inner) for i, child in enumerate(node.children)]
+        converted = [_convert_leaves(child, (trail, node, i), inner) for i, child in enumerate(node.children)]
     except RecursionError:
-        raise ValueError(_wording.too_deep("tree")) from None
+        raise ValueError("tree is nested too deeply to be looked into") from None
     if not _is_builtin(x) and all(map(operator.is_, converted, node.children)):
         return x  # nothing in it was ours to convert
     return node.rebuild(converted)
 
 
-def _name(trail: _Trail) -> str:
+def _name_trail(trail: _Trail) -> str:
     """Return the way as the user would write it: ``.batch['x'][3]``."""
     path = ""
     while trail is not None:
@@ -107,7 +110,7 @@ def _is_builtin(x: Any) -> bool:
     return type(x) in (dict, list, tuple)
 
 
-def _open(x: Any) -> _Node | None:
+def _open_node(x: Any) -> _Node | None:
     """Open one level of a container; None if `x` is none that we look into."""
     cls = type(x)
     if cls is list or cls is tuple:

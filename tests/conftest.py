@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 
 import pytest
 
 import safe_numpy
-from safe_numpy.config import modes as _modes
-from safe_numpy.config import policy as _policy
-from safe_numpy.config import setting as _settings
+from safe_numpy.config import modes, setting
 from safe_numpy.ledger import ledger as _ledger
 
 WANTED = os.environ.get("SAFE_NUMPY_TEST_FRAMEWORKS", "torch,tensorflow").split(",")
@@ -32,25 +29,15 @@ collect_ignore = [] if "tensorflow" in WANTED else ["test_tensorflow.py", "test_
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave no trace from one test in the next."""
-    for setting in (_modes.MODE, *_policy.SETTINGS):
-        monkeypatch.delenv(setting.variable, raising=False)
-        setting.reset()
+    for each in (modes.MODE, *modes.POLICIES):
+        monkeypatch.delenv(each.variable, raising=False)
+        each.reset()
     _ledger.LEDGER.clear()
     safe_numpy.uninstall()
     safe_numpy.install()
-    if "torch" in WANTED:
-        look_ahead_from_the_second_conversion_on(monkeypatch)
     yield
     safe_numpy.install()
-    assert not _settings.is_in_block()
-
-
-def look_ahead_from_the_second_conversion_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have both ways to a permissive conversion tried: by the stock error, and ahead of it."""
-    from safe_numpy.frameworks.torch import doors as _torch_doors
-
-    monkeypatch.setattr(_torch_doors, "_ENOUGH_IN_A_ROW", 1)
-    monkeypatch.setattr(_torch_doors, "_CLOSE", math.inf)
+    assert not setting.is_in_block()
 
 
 @pytest.hookimpl(wrapper=True)

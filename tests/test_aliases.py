@@ -14,7 +14,6 @@ from versions import newer_torch
 
 import safe_numpy
 from safe_numpy.ledger import ledger as _ledger
-from safe_numpy.messages import phrases as _wording
 
 
 def warn(convert: Callable[[], Any]) -> str:
@@ -27,9 +26,22 @@ def warn(convert: Callable[[], Any]) -> str:
     return str(warning.message)
 
 
+SENTENCES = {
+    "": "the array shares its memory",
+    "parameter": "the array shares its memory, and it is a parameter: writing to the array changes the model, and "
+    "autograd does not notice",
+    "leaf": "the array shares its memory, and autograd computes its gradient: writing to the array changes it, and "
+    "autograd does not notice",
+    "saved": "the array shares its memory, which autograd has saved for backward(): writing to the array gives wrong "
+    "gradients",
+    "readonly": "the array shares its memory, and is read-only",
+    "exported": "the array is a copy, since what DLPack exports could be written to",
+}
+
+
 def find_said(text: str) -> str:
     """Return the key of what a warning says; the longest, since one begins as another does."""
-    said = [key for key, sentence in _wording.ALIASES.items() if f"; {sentence}. Written out:" in text]
+    said = [key for key, sentence in SENTENCES.items() if f"; {sentence}. Written out:" in text]
     assert len(said) <= 1, said
     return said[0] if said else "copy"
 
@@ -132,11 +144,11 @@ def test_copies_and_what_is_read_only() -> None:
 
 
 def test_nothing_of_ours_spoils_a_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
-    from safe_numpy.frameworks.torch import aliases as _torch_aliases
+    from safe_numpy.frameworks.torch import hazards
 
     def fail(*args: Any) -> Any:
         raise KeyError("ours")
 
-    monkeypatch.setattr(_torch_aliases, "find_harmed", fail)
+    monkeypatch.setattr(hazards, "find_sharer", fail)
     x = torch.ones(2, requires_grad=True)
     assert find_said(warn(lambda: x.numpy())) == ""

@@ -16,7 +16,7 @@ import pytest
 from processes import ROOT, launch
 
 from safe_numpy.interfaces import cli
-from safe_numpy.ledger import files as _ledger_file
+from safe_numpy.ledger import report as _report
 
 CONVERT = """
 import safe_numpy, torch, warnings
@@ -28,7 +28,7 @@ for _ in range(5):
 
 
 def read(file: Path) -> Any:
-    return _ledger_file.read(file)
+    return _report.read_report(file)
 
 
 def convert(program: str = CONVERT, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -186,13 +186,12 @@ def test_killed_while_writing_it_is_the_old_file_or_the_new(tmp_path: Path) -> N
     program = textwrap.dedent(
         f"""
         import sys
-        from safe_numpy.ledger import files as _ledger_file
         from safe_numpy.ledger import report as _report
-        from safe_numpy.callsite.frames import Site
-        from safe_numpy.ledger.ledger import Figures
+        from safe_numpy.diagnosis.facts import Site
+        from safe_numpy.ledger.ledger import Figures, Record
         for n in range(1, 10**6):
-            records = [_report.Record(Site(f"{{i}}.py", 1, "f"), Figures(n, 0)) for i in range(2000)]
-            _ledger_file.write(_report.Report(tuple(records), ()), {str(file)!r})
+            records = [Record(Site(f"{{i}}.py", 1, "f"), Figures(n, 0)) for i in range(2000)]
+            _report.Report(tuple(records), ()).to_json({str(file)!r})
             if n == 1:
                 print("ready", flush=True)
         """

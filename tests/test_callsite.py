@@ -228,7 +228,7 @@ def test_which_files_are_foreign(filename: str, foreign: bool) -> None:
     scope: dict[str, Any] = {"sys": sys}
     exec(compile("def f(): return sys._getframe()", filename, "exec"), scope)
     frame = scope["f"]()
-    found, called = _callsite.find_user_call(frame)
+    found, called = _callsite._find_user_call(frame)
     assert (found is not frame) == foreign
     assert (called is frame) == foreign
 
@@ -237,7 +237,7 @@ def test_where_all_is_foreign_it_is_the_one_that_asks() -> None:
     frame = sys._getframe()
     alone: Any = type("Frame", (), {"f_code": frame.f_code, "f_back": None, "f_globals": {}})()
     alone.f_code = frame.f_code.replace(co_filename=torch.__file__)
-    assert _callsite.find_user_frame(alone) is alone
+    assert _callsite.find_caller(alone).frame is alone
 
 
 def test_a_frame_that_left_its_generator_is_found() -> None:

@@ -138,7 +138,7 @@ def test_autograph_lets_it_pass() -> None:
 
 
 def test_every_class_is_documented_and_public() -> None:
-    for cls in _errors.CLASSES.values():
+    for cls in _errors._CLASSES.values():
         assert cls.__module__ == "safe_numpy"
         assert getattr(safe_numpy, cls.__name__) is cls
     assert issubclass(safe_numpy.ConversionWarning, UserWarning)

@@ -16,7 +16,7 @@ from processes import ROOT
 from versions import newer_torch
 
 from safe_numpy.interfaces import cli
-from safe_numpy.ledger import files as _ledger_file
+from safe_numpy.ledger import report as _report
 
 PATH = f"{ROOT}{os.pathsep}{ROOT / 'examples'}"
 
@@ -107,7 +107,7 @@ def test_a_program_rewritten(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (left.stdout, left.stderr.count("safe_numpy.GradError")) == (before, 1), "only the line that was left fails"
     ledger.unlink()
     assert execute(script, "permissive", SAFE_NUMPY_REPORT=str(ledger)).returncode == 0
-    assert [row["line"] for row in _ledger_file.read(ledger).rows] == [25]
+    assert [row["line"] for row in _report.read_report(ledger).rows] == [25]
 
 
 def test_the_diff_is_one_that_patch_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +138,7 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert accuracy.search(explained.stdout)[0] == accuracy.search(permissive.stdout)[0]  # type: ignore[index]
     assert "cannot become" not in explained.stdout
     assert execute(script, "permissive", *options, SAFE_NUMPY_REPORT=str(again)).returncode == 0
-    assert _ledger_file.read(again).totals["count"] == 0, "nothing is converted implicitly any more"
+    assert _report.read_report(again).totals["count"] == 0, "nothing is converted implicitly any more"
 
 
 @newer_torch
@@ -232,26 +232,15 @@ def test_a_file_that_is_not_what_ran(
     assert f"program.py:3: left as it is: {reason}\n0 lines rewritten\n" in said
 
 
-def test_a_file_that_changed_before_it_was_booked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = (
-        "import safe_numpy, torch\nfrom pathlib import Path\nx = torch.ones(3, requires_grad=True)\n"
-        "me = Path(__file__)\nme.write_text(me.read_text().replace('(3, ', '(4, '))\n"
-        "import linecache; linecache.clearcache()\nx.numpy()\n"
-    )
-    _, ledger = book(tmp_path, source)
-    status, diff, said = fix(ledger, capsys, "--apply")
-    assert (status, diff) == (1, "")
-    assert "left as it is: what ran was not made of this file alone" in said
-
-
 def test_another_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of the file is what counts, whatever version ran it."""
     _, ledger = book(tmp_path, LINE)
     plain = json.loads(ledger.read_text())
     plain["processes"][0]["python"] = "3.99"
     ledger.write_text(json.dumps(plain))
     status, diff, said = fix(ledger, capsys)
-    assert (status, diff) == (1, "")
-    assert "it ran under another version of Python" in said
+    assert (status, said) == (0, "1 line in 1 file to rewrite; --apply does it\n")
+    assert "+" in diff
 
 
 def test_cells_and_installed_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

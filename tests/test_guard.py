@@ -20,11 +20,12 @@ from zoo import complexes, freed, grads
 import safe_numpy
 from safe_numpy import ConversionError, ConversionWarning
 from safe_numpy.diagnosis import memory as _memory
+from safe_numpy.diagnosis.diagnosis import Diagnosis
 from safe_numpy.diagnosis.facts import Door
 from safe_numpy.frameworks.torch import doors as door
 from safe_numpy.frameworks.torch.framework import FRAMEWORK, Torch
 from safe_numpy.guard import guard as _guard
-from safe_numpy.messages import phrases as _wording
+from safe_numpy.guard import warn as _warn
 
 
 def permit() -> Any:
@@ -128,60 +129,65 @@ def test_no_grad_is_no_problem() -> None:
             x.numpy()
 
 
-def test_looking_ahead_changes_nothing_but_time() -> None:
+def test_looking_first_changes_nothing_but_time() -> None:
     x, plain = grads(), torch.ones(2)
+    assert door._numpy_in_place.__code__ is door._numpy.__code__
     with permit(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
-        x.numpy()
+        assert door._numpy_in_place.__code__ is door._numpy_permissive.__code__
         assert x.numpy().__array_interface__["data"][0] == x.data_ptr()
         assert plain.numpy().tolist() == [1, 1]
         assert complexes().requires_grad_().conj().numpy().tolist() == [1 - 2j, -3.5 + 4j]
         assert x.bfloat16().numpy().tolist() == [[0, 1.5], [-2, 3]]
         empty = torch.empty(0, requires_grad=True)
         assert empty.numpy().shape == (0,)
-        assert door._numpy_in_place.__code__ is door._numpy_ahead.__code__
         with pytest.raises(safe_numpy.NoDataError):
             freed().requires_grad_().numpy()
-        assert door._numpy_in_place.__code__ is door._numpy.__code__
-        x.numpy()
-        assert door._numpy_in_place.__code__ is door._numpy_ahead.__code__
     with pytest.raises(safe_numpy.GradError):
         x.numpy()
     assert door._numpy_in_place.__code__ is door._numpy.__code__
 
 
-def test_it_looks_ahead_where_conversions_that_it_can_foresee_come_thick(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(door, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(door, "_ENOUGH_IN_A_ROW", 8)
-    monkeypatch.setattr(door, "_CLOSE", 0.001)
-    low, sparse = torch.ones(2, dtype=torch.bfloat16), torch.eye(2).to_sparse()
+BODIES = (door._numpy, *door.BODIES.values())
 
-    def convert(x: torch.Tensor, times: int, seconds: float) -> bool:
-        for _ in range(times):
-            now[0] += seconds
-            x.numpy()
-        return door._body.looks_ahead
 
-    with permit(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConversionWarning)
-        assert not convert(grads(), 20, 0.01), "a look costs those whose call works"
-        assert not convert(sparse, 20, 0.0001), "there is nothing to foresee"
-        now[0] += 1
-        assert not convert(grads(), 7, 0.0001)
-        assert convert(grads(), 1, 0.0001)
-        assert door._low is None, "another look"
-        now[0] += 1
-        convert(low, 7, 0.0001)
-        assert door._low is None
-        convert(low, 1, 0.0001)
-        assert low.dtype in (door._low or ())
-        convert(grads(), 20, 0.0001)
-        assert low.dtype in (door._low or ())
-        with pytest.raises(safe_numpy.NoDataError):
-            torch.ones(2, device="meta").numpy()
-        assert not door._body.looks_ahead
-        assert door._low is None
+def test_the_bodies_are_interchangeable() -> None:
+    """They stand in one function in turn: what is called, by keyword or not, must not depend on the mode."""
+    assert {body.__code__.co_varnames[: body.__code__.co_argcount] for body in BODIES} == {
+        ("self", "_positional", "force")
+    }
+    assert {body.__defaults__ for body in BODIES} == {door._numpy_in_place.__defaults__}
+    assert {body.__code__.co_freevars for body in BODIES} == {()}, "their globals are the module's"
+    assert {body.__code__.co_kwonlyargcount for body in BODIES} == {0}
+
+
+CALLS: dict[str, Any] = {
+    "plain": lambda x: x.numpy(),
+    "by force": lambda x: x.numpy(force=True),
+    "not by force": lambda x: x.numpy(force=False),
+    "force is no bool": lambda x: x.numpy(force=1),
+    "positional": lambda x: x.numpy(True),
+    "twice": lambda x: x.numpy(True, force=True),
+    "unknown keyword": lambda x: x.numpy(forse=True),
+    "of the class": lambda x: torch.Tensor.numpy(x),
+    "by asarray": np.asarray,
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("make", [lambda: torch.ones(2), grads, lambda: torch.ones(2, dtype=torch.bfloat16), freed])
+def test_the_bodies_keep_in_step(call: str, make: Any) -> None:
+    """In explain mode, whichever of them happens to stand there, since somebody else is in another mode."""
+    answers = []
+    for mode in (safe_numpy.Mode.EXPLAIN, *door.BODIES):
+        door.choose_body(mode)
+        try:
+            array = CALLS[call](make())
+            answers.append((type(array), array.dtype, array.shape))
+        except Exception as error:
+            answers.append((type(error), str(error)))
+    door.choose_body(safe_numpy.Mode.EXPLAIN)
+    assert answers[1:] == answers[:1] * len(door.BODIES)
 
 
 def test_the_door_is_known_while_looking_ahead() -> None:
@@ -189,7 +195,7 @@ def test_the_door_is_known_while_looking_ahead() -> None:
     with permit(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)
         grads().numpy()
-        assert door._body.looks_ahead
+        assert door._numpy_in_place.__code__ is door._numpy_permissive.__code__
         with pytest.raises(safe_numpy.MaskedError):
             np.asarray(masked)
 
@@ -249,7 +255,7 @@ def test_one_traceback_with_one_frame_of_ours() -> None:
     assert hidden == [None, True]
 
 
-@pytest.mark.parametrize("broken", ["plan", "describe", "order"])
+@pytest.mark.parametrize("broken", ["plan", "introspect"])
 @pytest.mark.parametrize("mode", ["explain", "permissive"])
 def test_if_our_code_fails_the_users_error_comes_out(broken: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> Any:
@@ -265,7 +271,7 @@ def test_if_our_code_fails_the_users_error_comes_out(broken: str, mode: str, mon
 
 
 def test_if_the_wording_fails_the_stock_text_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_wording, "SENTENCES", {})
+    monkeypatch.setattr(Diagnosis, "fill", lambda *_: {}["grad"])
     with pytest.raises(safe_numpy.GradError) as caught:
         grads().numpy()
     lines = str(caught.value).splitlines()
@@ -402,7 +408,7 @@ def test_the_whole_is_found_when_a_step_reveals_another_problem() -> None:
 def test_doors_are_told_apart() -> None:
     seen = []
     guard = _guard.Guard(FRAMEWORK)
-    guard._explain = lambda error, x, d, caller, plan: seen.append(d) or error  # type: ignore[method-assign,assignment,return-value]
+    guard._explain = lambda error, x, d, direct, plan: seen.append(d) or error  # type: ignore[method-assign,assignment,return-value]
     before = door._guard
     door._guard = guard
     try:
@@ -427,7 +433,7 @@ def test_the_page_cache_is_not_memory_in_use(tmp_path: Path) -> None:
 
 
 def test_a_full_memory_of_hazards_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_guard, "_MOST_HAZARDS", 1)
+    monkeypatch.setattr(_warn, "_MOST_HAZARDS", 1)
     guard = _guard.Guard(FRAMEWORK)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -25,12 +25,11 @@ from versions import newer_torch
 import safe_numpy
 from safe_numpy import ConversionWarning
 from safe_numpy.callsite.frames import Site
-from safe_numpy.ledger import files as _ledger_file
 from safe_numpy.ledger import ledger as _ledger
 from safe_numpy.ledger import report as _report
 from safe_numpy.ledger.ledger import Figures, Ledger
 from safe_numpy.ledger.report import Process, Record, Report
-from safe_numpy.messages import phrases as _wording
+from safe_numpy.messages import units as _units
 
 
 @pytest.fixture(autouse=True)
@@ -123,8 +122,8 @@ def test_threads_lose_nothing_and_readers_wait_for_nobody() -> None:
     threads, each = 8, 100_000
     x = grads()
     x.numpy()
-    (entry,) = book.list_entries()
-    book.take_figures()
+    (entry,) = book._entries.values()
+    book.list_records(reset=True)
     seen: list[Figures] = []
     done = threading.Event()
 
@@ -235,7 +234,7 @@ def test_a_full_ledger_counts_the_rest_as_other() -> None:
         for _ in range(3):
             place = book.make_place(frame, Site(f"{id(frame)}.py", 2, "f"))
             book.add(place.entry, True, 10, 0, "", 0, 0.0)
-    times = [(entry.site.filename == "other", entry.figures.times) for entry in book.list_entries()]
+    times = [(record.site.filename == "other", record.figures.times) for record in book.list_records()]
     assert sorted(times) == [(False, 3), (False, 3), (True, 6)]
     assert len(book.places) <= 4 * book.most
 
@@ -276,7 +275,7 @@ def test_rows_are_plain_and_survive_a_file(tmp_path: Path) -> None:
     assert json.loads(json.dumps(report.rows)) == report.rows
     file = tmp_path / "new" / "folder" / "ledger.json"
     report.to_json(file)
-    assert _ledger_file.read(file) == report
+    assert _report.read_report(file) == report
     assert [path.name for path in file.parent.iterdir()] == ["ledger.json"], "nothing else is left there"
     plain = json.loads(file.read_text())
     assert plain["totals"] == report.totals
@@ -375,17 +374,17 @@ def _replace(record: Record, i: int) -> Record:
      (4e3, "4,000 s")],
 )  # fmt: skip
 def test_seconds_as_people_read_them(seconds: float, text: str) -> None:
-    assert _wording.format_seconds(seconds) == text
+    assert _units.format_seconds(seconds) == text
 
 
 def test_several_processes_add_up() -> None:
     one = steady_report()
-    both = _report.merge([one, one])
+    both = _report.merge_reports([one, one])
     assert both.totals["count"] == 2 * one.totals["count"]
     assert both.totals["moved_from"] == {"cuda:0": 2_560_000}
     assert [record.site.lineno for record in both.records] == [57, 33]
     assert both.processes == one.processes, "the same process is one"
-    assert _report.merge([]).totals["count"] == 0
+    assert _report.merge_reports([]).totals["count"] == 0
 
 
 def test_a_forked_child_keeps_a_book_of_its_own() -> None:
@@ -480,7 +479,7 @@ def test_the_demo_is_booked_exactly(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     counted = json.loads(seen.read_text())
-    totals = _ledger_file.read(ledger).totals
+    totals = _report.read_report(ledger).totals
     assert counted["count"] == 3
     assert counted == {
         "count": totals["count"],

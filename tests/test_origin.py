@@ -267,7 +267,7 @@ def test_the_work_is_bounded() -> None:
 
 def test_nothing_is_looked_for_before_somebody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
-    monkeypatch.setattr(_torch_origin, "look_closer", lambda x, *_: looked.append("closer") or ([], ()))
+    monkeypatch.setattr(_torch_origin, "explain_gradient", lambda x, *_: looked.append("closer") or ([], ()))
     monkeypatch.setattr(_torch_origin, "find_leaves", lambda *_: looked.append("leaves") or ([], True))
     logits = Net()(INPUT)
     with pytest.raises(safe_numpy.GradError) as caught:

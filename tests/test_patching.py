@@ -281,40 +281,6 @@ def test_bad_arguments_are_not_explained_away() -> None:
         torch.ones(2, requires_grad=True).numpy(force=1)  # type: ignore[arg-type]
 
 
-def test_modules_point_one_way() -> None:
-    """No module of ours imports one that stands to its right in DESIGN's house."""
-    import ast
-    from pathlib import Path
-
-    root = Path(safe_numpy.__file__).parent
-    order = [
-        "_version", "_registry", "_facts", "_sizes", "_late", "_settings", "_policy", "_modes", "_patching",
-        "_members", "_place", "_layout", "_table", "_fingerprint", "_terminal", "_callsite", "_memory", "_steps",
-        "_wording", "_diagnosis", "_mixing", "_outcome", "_errors", "_ledger", "_report", "_ledger_file", "_flow",
-        "_baseline", "_source", "_expression", "_correction", "frameworks", "frameworks._torch_sights",
-        "frameworks._torch_steps", "frameworks._torch_modules", "frameworks._torch_names", "frameworks._torch_origin",
-        "frameworks._torch_aliases", "frameworks._torch_cuts", "frameworks._torch_silent",
-        "frameworks._tensorflow_steps", "frameworks._doors", "frameworks._torch_ranks", "frameworks._torch_ahead",
-        "frameworks._torch_doors", "frameworks.torch", "frameworks.tensorflow", "frameworks.keras",
-        "frameworks.pandas", "_lookup", "_failure", "_scene", "_why_attributes", "_why_operations", "_silent",
-        "_guard", "_lists", "interfaces", "interfaces.at_exit", "interfaces.hooks", "_install", "_tree", "_why",
-        "interfaces.status", "interfaces.ipython", "interfaces.launcher", "interfaces.autoload", "interfaces.doctor",
-        "interfaces.demo", "interfaces.rewrite", "interfaces.fix", "interfaces.cli", "interfaces.pytest_plugin",
-        "interfaces.startup.sitecustomize", "__init__", "__main__",
-    ]  # fmt: skip
-    ranks = {f"safe_numpy.{name}": rank for rank, name in enumerate(order)}
-    for file in root.rglob("*.py"):
-        name = ".".join(("safe_numpy", *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
-        name = name if name != "safe_numpy" else "safe_numpy.__init__"
-        for node in ast.parse(file.read_text()).body:  # at the top level: not inside TYPE_CHECKING, not late
-            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("safe_numpy"):
-                continue
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                imported = full if full in ranks else node.module
-                assert ranks[imported or ""] < ranks[name], f"{name} imports {imported}"
-
-
 def test_only_their_own_files_import_a_framework() -> None:
     out = run("""
         import sys, pkgutil, importlib, safe_numpy

@@ -15,7 +15,7 @@ import torch
 
 import safe_numpy
 from safe_numpy import ConversionWarning, Mode, get_mode, mode, set_mode
-from safe_numpy.config import policy as _policy
+from safe_numpy.config import modes as _modes
 from safe_numpy.config.setting import Setting
 
 LOW = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
@@ -46,7 +46,7 @@ BAD = {"dtype": ["float16", 3, ""], "max_bytes": ["much", -1, 1.5, True], "only"
 
 
 def get(name: str) -> Any:
-    return next(s for s in _policy.SETTINGS if s.name == name).get()
+    return next(s for s in _modes.POLICIES if s.name == name).get()
 
 
 @pytest.mark.parametrize("name", SPOKEN)
@@ -72,13 +72,13 @@ def test_block_setter_and_variable(name: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(("name", "bad"), [(name, bad) for name, values in BAD.items() for bad in values])
 def test_a_bad_value_changes_nothing(name: str, bad: Any) -> None:
     set_mode("strict")
-    before = [s.get() for s in _policy.SETTINGS]
+    before = [s.get() for s in _modes.POLICIES]
     for call in (set_mode, mode):
         with pytest.raises(ValueError, match=r"expected .*") as caught:
             call("permissive", **{name: bad})
         assert repr(bad) in str(caught.value)
     assert get_mode() is Mode.STRICT
-    assert [s.get() for s in _policy.SETTINGS] == before
+    assert [s.get() for s in _modes.POLICIES] == before
 
 
 @pytest.mark.parametrize("name", ["only", "readonly"])

@@ -14,7 +14,7 @@ from processes import ROOT
 
 import safe_numpy
 from safe_numpy.interfaces import cli
-from safe_numpy.ledger import files as _ledger_file
+from safe_numpy.ledger import report as _report
 
 HEAD = """
 import json, os, sys, warnings
@@ -71,7 +71,7 @@ def test_the_ledgers_of_two_ranks_add_up(tmp_path: Path, capsys: pytest.CaptureF
     )
     files = sorted(folder.iterdir())
     assert [file.name.rpartition(".pid")[0] for file in files] == ["ledger.rank0", "ledger.rank1"]
-    reports = [_ledger_file.read(file) for file in files]
+    reports = [_report.read_report(file) for file in files]
     assert [r.totals["count"] for r in reports] == [10, 20]
     assert [r.processes[0].rank for r in reports] == [0, 1]
     whole = tmp_path / "whole.json"
@@ -79,7 +79,7 @@ def test_the_ledgers_of_two_ranks_add_up(tmp_path: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert out.startswith("Permissive mode made 30 conversions at 1 line of code: ")
     assert "Of 2 processes: rank 0, rank 1.\n" in out
-    merged = _ledger_file.read(whole).totals
+    merged = _report.read_report(whole).totals
     for key in ("count", "count_explicit", "bytes", "bytes_allocated", "seconds"):
         assert merged[key] == pytest.approx(sum(r.totals[key] for r in reports)), key
     assert merged["bytes_allocated"] == 30 * 16

@@ -173,7 +173,7 @@ def test_strict_raises_with_the_fix_that_is_right(name: str) -> None:
         assert isinstance(error, safe_numpy.ConversionError)
         diagnosis = error.diagnosis
         assert tuple(p.cause for p in diagnosis.problems) == hazard.causes
-        assert diagnosis.is_silent
+        assert diagnosis.is_hazard
         assert "should not become a NumPy array this way" in str(error)
         assert "SAFE_NUMPY=permissive" not in str(error)
         if hazard.right is not None:
@@ -393,7 +393,7 @@ def test_errors_of_ours_leave_the_array(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(*args: Any) -> Any:
         raise KeyError("ours")
 
-    monkeypatch.setattr(FRAMEWORK, "plan_strictly", fail)
+    monkeypatch.setattr(FRAMEWORK, "plan_hazards", fail)
     with mode("strict"):
         assert torch.zeros(1).expand(3).numpy().tolist() == [0, 0, 0]
 

@@ -18,7 +18,7 @@ SURROUNDINGS = {
 IN_TRANSFORM = """
 import warnings
 import torch, safe_numpy
-from safe_numpy.frameworks.torch import ahead as _torch_ahead
+from safe_numpy.frameworks.torch import causes
 
 weights = torch.tensor([1.0, 2.0], requires_grad=True)
 
@@ -31,7 +31,7 @@ with safe_numpy.mode("permissive"), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch.func.grad(convert_often)(torch.ones(2))
     torch.vmap(convert_often)(torch.ones(2, 2))
-assert _torch_ahead.foresee(weights).array == "{x}.detach().numpy()", _torch_ahead.foresee(weights)
+assert causes.foresee(weights).array == "{x}.detach().numpy()", causes.foresee(weights)
 print("right")
 """
 
@@ -61,7 +61,7 @@ low = torch.tensor([1.0, 2.0], dtype=torch.bfloat16)
 weights = torch.tensor([1.0, 2.0], requires_grad=True)
 with SURROUNDINGS:
     import safe_numpy
-    from safe_numpy.frameworks.torch import ahead as _torch_ahead
+    from safe_numpy.frameworks.torch import causes
     for x in (low, weights, low, weights):
         try:  # FakeTensorMode refuses what it did not make
             safe_numpy.to_numpy(x)
@@ -76,8 +76,8 @@ with safe_numpy.mode("explain"):
             assert [p.kind for p in error.diagnosis.problems] == [kind], str(error)
         else:
             raise AssertionError("no error")
-assert _torch_ahead.foresee(low).array == "{x}.float().numpy()", _torch_ahead.foresee(low)
-assert _torch_ahead.foresee(weights).array == "{x}.detach().numpy()"
+assert causes.foresee(low).array == "{x}.float().numpy()", causes.foresee(low)
+assert causes.foresee(weights).array == "{x}.detach().numpy()"
 with safe_numpy.mode("permissive"), warnings.catch_warnings():
     warnings.simplefilter("ignore")
     for x in (low, weights):

@@ -16,10 +16,27 @@ from processes import run
 
 import safe_numpy
 from safe_numpy import why
-from safe_numpy.messages.phrases import WHYS
 
 # NumPy asks the tensor before it gives up
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
+
+
+HEADLINES = {
+    "method": "is the method itself: its parentheses are missing.",
+    "array_method": "is a method of arrays.",
+    "wants_array": "is a tensor, and an array is wanted here.",
+    "no_grad": "has no gradient.",
+    "none": "is None, not a tensor.",
+    "array": "it is in host memory, and no tensor any more (",
+    "container": "has no ",
+    "members": ", which holds tensors.",
+    "dataset": ", which gives tensors when it is iterated.",
+    "class": "is a class, not an instance of it.",
+    "operator": "NumPy and the tensor's framework do not compute together.",
+    "function": "with arguments that only NumPy's takes.",
+    "constructor": "builds a tensor of numbers, and ",
+    "ragged": "is a list of tensors of shapes ",
+}
 
 
 @dataclasses.dataclass
@@ -150,11 +167,11 @@ def test_row(source: str) -> None:
     assert all(len(row) <= 100 for row in text.splitlines())
     assert explanation._repr_html_().startswith('<pre class="safe-numpy" style="font-family: monospace">')
     assert repr(explanation) == text
-    assert cause in WHYS
+    assert HEADLINES[cause] in " ".join(text.split())
 
 
-def test_every_sentence_is_in_the_table() -> None:
-    assert {cause for cause, _, _ in ROWS.values()} | {"no_error", "unrelated"} == set(WHYS)
+def test_every_headline_is_met() -> None:
+    assert {cause for cause, _, _ in ROWS.values()} == set(HEADLINES)
 
 
 @pytest.mark.parametrize("source", UNRELATED)

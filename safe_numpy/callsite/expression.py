@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import pure_eval
 from pure_eval import CannotEval
 from pure_eval.my_getattr_static import getattr_static
 
-from safe_numpy.callsite.members import read_members, read_variables
+from safe_numpy.callsite.frames import Caller, read_members, read_variables
 from safe_numpy.callsite.source import RunningCode
+from safe_numpy.diagnosis.framework import Introspection, find_framework, read_member
 
 METHODS = frozenset({"numpy", "__array__", "__dlpack__"})
 """what a tensor is asked by, where a line of code asks it itself"""
@@ -37,21 +38,8 @@ _SAME_KIND = frozenset({"T", "mT", "data"})
 """attributes of a tensor that are tensors of the same dtype and device"""
 
 
-class Knowledge(Protocol):
-    """What has to be known of tensors here; `safe_numpy.frameworks` does."""
-
-    def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
-        """Return an attribute or an item that a framework keeps out of the instance's dict; else NotImplemented."""
-
-    def of(self, x: object) -> object | None:
-        """Return the framework whose tensor `x` is, or None."""
-
-    def identify_data(self, x: Any) -> object | None:
-        """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class Occurrence:
     """Where a tensor stands."""
 
     node: ast.expr
@@ -67,10 +55,9 @@ class Place:
 class Evaluator(pure_eval.Evaluator):
     """Knows the variables of a frame; ``[node]`` gives the value of an expression, or raises `CannotEval`."""
 
-    def __init__(self, frame: FrameType, knowledge: Knowledge) -> None:
+    def __init__(self, frame: FrameType) -> None:
         scopes = (read_variables(frame), frame.f_globals, frame.f_builtins)
         super().__init__(ChainMap(*(s for s in scopes if type(s) is dict)))  # not where somebody's class would answer
-        self.knowledge = knowledge
 
     def __getitem__(self, node: ast.expr) -> Any:
         try:
@@ -78,9 +65,9 @@ class Evaluator(pure_eval.Evaluator):
         except CannotEval:
             member: Any = NotImplemented
             if isinstance(node, ast.Attribute):
-                member = self.knowledge.read_member(self[node.value], node.attr, False)
+                member = read_member(self[node.value], node.attr, False)
             elif isinstance(node, ast.Subscript):
-                member = self.knowledge.read_member(self[node.value], self[node.slice], True)
+                member = read_member(self[node.value], self[node.slice], True)
             if member is NotImplemented:
                 raise
             return member
@@ -100,7 +87,7 @@ class Evaluator(pure_eval.Evaluator):
         """
         value = self.find(node)
         if value is not None:
-            return value if self.knowledge.of(value) is not None else None
+            return value if find_framework(value) is not None else None
         if isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr in _SAME_KIND):
             return self.find_base(node.value)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
@@ -112,37 +99,40 @@ class Evaluator(pure_eval.Evaluator):
         return None
 
 
-def find_place(
-    running: RunningCode, x: Any, data: object | None, evaluator: Evaluator, called: FrameType | None, asks: bool
-) -> Place | None:
-    """Return where `x` stands in the running line; None where that cannot be told.
+def find_occurrence(
+    running: RunningCode, introspection: Introspection, evaluator: Evaluator, caller: Caller
+) -> Occurrence | None:
+    """Return where a tensor stands in the running line; None where that cannot be told.
 
     Args:
         running: the line, and the operation in it.
-        x: the tensor; None if it is gone.
-        data: identifies its data, where that is known.
+        introspection: knows the tensor, if it is not gone, or its data.
         evaluator: knows the variables.
-        called: the frame of the function that the line called, if it is a Python function.
-        asks: the operation itself called a method of the tensor.
+        caller: what the line called.
     """
-    node = running.node
-    if node is not None:
-        receiver = find_receiver(node)
-        if receiver is not None and evaluator.find(receiver, x if asks else None) is x:
-            # a receiver that cannot be evaluated is what was asked all the same
-            return Place(receiver, asked=_get_call(node))
-        if asks and isinstance(node, ast.Call) and _get_method(node.func) and len(node.args) == 1 and not node.keywords:
-            return Place(node.args[0], asked=node)  # torch.Tensor.numpy(x)
-        operands = list(find_operands(node))
-        found = _search(operands, x, evaluator) if x is not None else None
-        if found is None and isinstance(node, ast.Call) and not asks:
-            if called is not None:
-                found = _search_parameters(node, x, evaluator, called) or _search_alias(operands, data, evaluator)
-            elif x is not None:
-                found = _find_by_elimination(operands, evaluator)
-        if found is not None:
-            return found
-    return None if x is None else _search_statement(running.statement, x, evaluator)
+    x, node = introspection.find_tensor(), running.node
+    found = _find_in_operation(node, x, introspection, evaluator, caller) if node is not None else None
+    return found if found is not None or x is None else _search_statement(running.statement, x, evaluator)
+
+
+def _find_in_operation(
+    node: ast.expr, x: Any, introspection: Introspection, evaluator: Evaluator, caller: Caller
+) -> Occurrence | None:
+    asks = caller.asks
+    receiver = find_receiver(node)
+    if receiver is not None and evaluator.find(receiver, x if asks else None) is x:
+        # a receiver that cannot be evaluated is what was asked all the same
+        return Occurrence(receiver, asked=_get_call(node))
+    if asks and isinstance(node, ast.Call) and _get_method(node.func) and len(node.args) == 1 and not node.keywords:
+        return Occurrence(node.args[0], asked=node)  # torch.Tensor.numpy(x)
+    operands = list(find_operands(node))
+    found = _search(operands, x, evaluator) if x is not None else None
+    if found is not None or asks or not isinstance(node, ast.Call):
+        return found
+    if caller.called is not None:
+        found = _search_parameters(node, x, evaluator, caller.called)
+        return found or _search_alias(operands, introspection.identify_data(), evaluator)
+    return _find_by_elimination(operands, evaluator) if x is not None else None
 
 
 def _get_call(node: ast.expr) -> ast.expr:
@@ -190,22 +180,22 @@ def _open_displays(*nodes: ast.expr) -> Iterator[ast.expr]:
             yield node
 
 
-def _search(nodes: Sequence[ast.expr], x: Any, evaluator: Evaluator) -> Place | None:
+def _search(nodes: Sequence[ast.expr], x: Any, evaluator: Evaluator) -> Occurrence | None:
     values = [(node, evaluator.find(node)) for node in nodes]
     for node, value in values:
         if value is x:
-            return Place(node)
+            return Occurrence(node)
     for node, value in values:
         path = find_inside(value, x)
         if path is not None:
-            return Place(node, path, value)
+            return Occurrence(node, path, value)
     return None
 
 
-def _find_by_elimination(operands: Sequence[ast.expr], evaluator: Evaluator) -> Place | None:
+def _find_by_elimination(operands: Sequence[ast.expr], evaluator: Evaluator) -> Occurrence | None:
     """Find the operand that is a tensor by its form, where no other is unknown; the code that was called is in C."""
     unknown = find_unknown(operands, evaluator)
-    return Place(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
+    return Occurrence(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
 
 
 def find_unknown(operands: Sequence[ast.expr], evaluator: Evaluator) -> ast.expr | None:
@@ -214,18 +204,23 @@ def find_unknown(operands: Sequence[ast.expr], evaluator: Evaluator) -> ast.expr
     return unknown[0] if len(unknown) == 1 else None
 
 
-def _search_alias(operands: Sequence[ast.expr], data: object | None, evaluator: Evaluator) -> Place | None:
+def _search_alias(operands: Sequence[ast.expr], data: object | None, evaluator: Evaluator) -> Occurrence | None:
     """Find the operand that the tensor is an alias of: libraries like to say ``x.detach().cpu()`` first."""
     if data is None:
         return None
-    return next((Place(n) for n in operands if evaluator.knowledge.identify_data(evaluator.find(n)) == data), None)
+    return next((Occurrence(n) for n in operands if _identify_data(evaluator.find(n)) == data), None)
 
 
-def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Place | None:
+def _identify_data(value: object) -> object | None:
+    framework = find_framework(value)
+    return None if framework is None else framework.introspect(value).identify_data()
+
+
+def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Occurrence | None:
     for node in walk_scope(statement):
         receiver = find_receiver(node)
         if receiver is not None and evaluator.find(receiver) is x:
-            return Place(receiver, asked=node)
+            return Occurrence(receiver, asked=node)
     names = [n for n in walk_scope(statement) if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))]
     names.sort(key=lambda n: not isinstance(n.ctx, ast.Load))  # what the line makes may be bound only by it
     return _search(names, x, evaluator)
@@ -242,7 +237,7 @@ def walk_scope(statement: ast.stmt) -> Iterator[ast.expr]:
             pending += ast.iter_child_nodes(node)
 
 
-def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: FrameType) -> Place | None:
+def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: FrameType) -> Occurrence | None:
     """Find an argument by what became of it: a parameter of the called function that still holds `x`.
 
     Only parameters to which that function never assigns: else what it holds need not be what the line gave.
@@ -261,15 +256,15 @@ def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: Fra
     for i, node in enumerate(call.args, bound):
         if i < len(parameters):
             if parameters[i] not in assigned and values.get(parameters[i]) is x:
-                return Place(node)
+                return Occurrence(node)
         elif rest is not None and rest not in assigned:
             others = values.get(rest)
             if type(others) is tuple and i - len(parameters) < len(others) and others[i - len(parameters)] is x:
-                return Place(node)
+                return Occurrence(node)
     for keyword in call.keywords:
         named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         if keyword.arg in named and keyword.arg not in assigned and values.get(keyword.arg) is x:
-            return Place(keyword.value)
+            return Occurrence(keyword.value)
     return None
 
 

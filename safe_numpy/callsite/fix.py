@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import sys
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import FrameType, FunctionType
+from typing import Any
 
+from safe_numpy.callsite.expression import (
+    Evaluator,
+    Occurrence,
+    find_operands,
+    find_receiver,
+    find_unknown,
+    walk_scope,
+)
 from safe_numpy.callsite.source import Excerpt, RunningCode
-from safe_numpy.diagnosis.facts import Edit
+from safe_numpy.diagnosis.causes import Plan, put_in_parentheses
+from safe_numpy.diagnosis.facts import NOTHING_READ, Door, Edit, Kind, Reading
+from safe_numpy.diagnosis.framework import find_framework, make_plan
+from safe_numpy.diagnosis.registry import FRAMEWORKS
+
+_MOST_ELEMENTS = 1000
+_SIMPLE_KINDS = frozenset({Kind.GRAD, Kind.DEVICE, Kind.DTYPE})
+"""what is as true of a part of a tensor as of the whole"""
 
 _MOST_COLUMNS = 86
 _MOST_LINES = 5
-_SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Assert, ast.Delete, ast.Raise)
+_SIMPLE_STATEMENTS = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Assert, ast.Delete, ast.Raise)
 """statements that compile by themselves, without a body"""
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """Source code with the tensors in it converted."""
+def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Reading:
+    """Return the line with some expressions in it replaced; nothing where its text is not to be had.
 
-    expression: str
-    """the largest expression around them that the line evaluates at once"""
-    shown: str
-    """what to paste: the statement, or as much of it as stands by itself and is not too long"""
-    edits: tuple[Edit, ...]
-    """what to change in the file"""
-
-
-def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Correction | None:
-    """Return the line with some expressions in it replaced; None where its text is not to be had.
+    `Reading.fix` is the largest expression around them that the line evaluates at once; `Reading.shown` is what to
+    paste: the statement, or as much of it as stands by itself and is not too long.
 
     Args:
         running: the line, and the operation in it.
@@ -39,26 +49,28 @@ def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Corre
     for node, text in replacements.items():
         start, end = running.excerpt.find_range(node)
         if start == end:
-            return None
+            return NOTHING_READ
         edits.append((start, end, text))
+    if not edits:
+        return NOTHING_READ
     edits.sort()
     around, within_scope = _find_around(running, [(start, end) for start, end, _ in edits])
     texts = [(node, _edit(running.excerpt, node, edits)) for node in around]
     valid = [(node, text) for node, text in texts if text and _compiles(text, "eval")]
     expressions = [text for node, text in valid if node in within_scope]
     if not expressions:
-        return None
+        return NOTHING_READ
     shown = [text for _, text in valid]
-    if isinstance(running.statement, _SIMPLE):
+    if isinstance(running.statement, _SIMPLE_STATEMENTS):
         statement = _edit(running.excerpt, running.statement, edits)
         if statement and _compiles(statement, "exec"):
             shown.append(statement)
     fitting = [text for text in shown if _fits(text)]
-    located = tuple(_locate(running.excerpt.text, *edit) for edit in edits)
-    return Correction(expressions[-1], fitting[-1] if fitting else shown[0], located)
+    located = tuple(_locate_edit(running.excerpt.text, *edit) for edit in edits)
+    return Reading(fix=expressions[-1], shown=fitting[-1] if fitting else shown[0], edits=located)
 
 
-def _locate(text: str, start: int, end: int, new: str) -> Edit:
+def _locate_edit(text: str, start: int, end: int, new: str) -> Edit:
     return Edit(_find_position(text, start), _find_position(text, end), text[start:end], new)
 
 
@@ -125,3 +137,134 @@ def _compiles(text: str, mode: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Replacements:
+    """Finds what to write for each tensor of a line that must be converted: not the one that failed first alone."""
+
+    running: RunningCode
+    evaluator: Evaluator
+    called: FrameType | None
+
+    def find_unknown(self) -> dict[ast.expr, str]:
+        """Return what to write for the one operand whose value is not known: a tensor, or a container of some."""
+        operation = self.running.node
+        if not isinstance(operation, ast.Call) or not _takes_arrays_only(self.called):
+            return {}
+        unknown = find_unknown(list(find_operands(operation)), self.evaluator)
+        is_receiver = isinstance(operation.func, ast.Attribute) and operation.func.value is unknown
+        if unknown is None or is_receiver or self._gives_iterator(unknown):
+            return {}
+        return {unknown: f"safe_numpy.to_numpy({self.running.excerpt.find_text(unknown)})"}
+
+    def _gives_iterator(self, node: ast.expr) -> bool:
+        """Tell whether `node` is what `to_numpy` would exhaust."""
+        if not isinstance(node, ast.Call):
+            return isinstance(node, ast.GeneratorExp)
+        function = self._get(node.func)
+        if isinstance(function, type):
+            return issubclass(function, Iterator)
+        return inspect.isgeneratorfunction(function) if isinstance(function, FunctionType) else False
+
+    def find(self, x: Any, plan: Plan, place: Occurrence) -> dict[ast.expr, str]:
+        """Return the code to write, by the expression that it replaces; empty where none is known to be right."""
+        if isinstance(place.asked, ast.Attribute):
+            return {}  # the method is handed on; where it is called, is not to be seen here
+        if place.asked is not None:
+            return {**self._find_asked(), place.asked: self._render(plan, place.node)}
+        operation = self.running.node
+        operands = list(find_operands(operation)) if operation is not None else []
+        if place.node not in operands:
+            return {}  # it goes through other hands first, which may want the tensor
+        found: dict[ast.expr, str] = {}
+        if place.path:
+            elements = plan if plan.is_for_elements else None
+            text = self._convert_container(place, elements)
+            if text is None or elements is not None:
+                return {} if text is None else {place.node: text}
+            found[place.node] = text
+        elif (value := self._get(place.node)) is x or value is None:  # None: it cannot be evaluated
+            found[place.node] = self._render(plan, place.node)
+        else:  # an alias of it
+            text = self._convert(place.node)
+            if text is None:
+                return {}
+            found[place.node] = text
+        for node in operands:
+            value = self._get(node)
+            if node not in found and (value is x or _takes_arrays_only(self.called)):
+                is_same = place.path and value is place.value
+                text = self._convert_container(replace(place, node=node)) if is_same else self._convert(node)
+                if text is not None:
+                    found[node] = text
+        return found
+
+    def _get(self, node: ast.expr) -> Any:
+        return self.evaluator.find(node)
+
+    def _render(self, plan: Plan, node: ast.expr) -> str:
+        return plan.render(self.running.excerpt.find_text(node)) or ""
+
+    def _find_asked(self) -> dict[ast.expr, str]:
+        """Return the other ``y.numpy()`` of the line, where they are going to fail too."""
+        found: dict[ast.expr, str] = {}
+        for node in walk_scope(self.running.statement):
+            receiver = find_receiver(node) if isinstance(node, ast.Call) and not node.keywords else None
+            if receiver is not None:
+                text = self._convert(receiver, Door.NUMPY)
+                if text is not None:
+                    found[node] = text
+        return found
+
+    def _convert(self, node: ast.expr, door: Door = Door.ARRAY) -> str | None:
+        """Return the code that converts a tensor, or a container of tensors; None where nothing stops it."""
+        value = self._get(node)
+        base = self.evaluator.find_base(node)
+        if base is not None:
+            plan = make_plan(base, door)
+            if plan is None or not plan.problems or plan.array is None:
+                return None
+            if base is not value and not _SIMPLE_KINDS.issuperset(p.kind for p in plan.problems):
+                return None
+            return self._render(plan, node)
+        if type(value) in (list, tuple, dict) and self._find_common_fix(_get_elements(value)) is not None:
+            return self._convert_container(Occurrence(node, "[0]", value))
+        return None
+
+    def _convert_container(self, place: Occurrence, elements: Plan | None = None) -> str | None:
+        """Return the code that converts a container's elements; by the plan `elements`, where that is for each."""
+        text, value = self.running.excerpt.find_text(place.node), place.value
+        name = put_in_parentheses(text)
+        fix = None
+        if place.path.count("[") == 1:
+            fix = self._find_common_fix(_get_elements(value)) if elements is None else elements.render("t")
+        if fix is not None and type(value) is list:
+            return f"[{fix} for t in {text}]"
+        if fix is not None and type(value) is tuple:
+            return f"tuple({fix} for t in {text})"
+        if fix is not None and type(value) is dict:
+            return f"{{k: {fix} for k, t in {name}.items()}}"
+        return None if "." in place.path or elements is not None else f"safe_numpy.to_numpy({text})"
+
+    def _find_common_fix(self, elements: list[Any]) -> str | None:
+        """Return what converts every element, called ``t``; None if they need different things, or too many."""
+        if not 0 < len(elements) <= _MOST_ELEMENTS or any(find_framework(e) is None for e in elements):
+            return None
+        plans = [plan for e in elements if (plan := make_plan(e, Door.ARRAY)) is not None]
+        fixes = {plan.render("t") for plan in plans}
+        return fixes.pop() if len(fixes) == 1 and plans[0].problems else None
+
+
+def _get_elements(container: Any) -> list[Any]:
+    if type(container) is dict:
+        return list(container.values())
+    return list(container) if type(container) in (list, tuple) else []
+
+
+def _takes_arrays_only(called: FrameType | None) -> bool:
+    """Tell whether the code that was called has nothing to do with tensors, and so wants an array of each."""
+    if called is None:
+        return True
+    known = [sys.modules[name] for name in FRAMEWORKS if name in sys.modules]
+    return not any(value is module for value in list(called.f_globals.values()) for module in known)

@@ -1,13 +1,16 @@
-"""Whose line: the frame of the user's own code that asked for the array. Imports nothing of ours."""
+"""Whose line: the frame of the user's own code that asked for an array. The one place that looks at frames."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import CodeType, FrameType, TracebackType
-from typing import NamedTuple
+from dataclasses import replace
+from types import CodeType, FrameType, GetSetDescriptorType, TracebackType
+from typing import Any, NamedTuple
+
+from safe_numpy.diagnosis.facts import Site
 
 OWN_VARIABLE = "SAFE_NUMPY_OWN"
 """installed packages whose code counts as the user's, separated by commas: for those who debug one"""
@@ -16,45 +19,67 @@ _STDLIB = os.path.dirname(os.__file__) + os.sep
 _ZIPPED_STDLIB = os.path.join(sys.base_prefix, "lib", f"python{sys.version_info.major}{sys.version_info.minor}.zip", "")
 _OURSELVES = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_PACKAGE = __name__.partition(".")[0]
 _MOST_FRAMES = 1000
 
 _foreign: dict[str, bool] = {}  # one entry per source file that was ever met on the way
+_translators: dict[str, Callable[[FrameType], Site | None]] = {}
+
+# By the descriptors of `type`: a metaclass can have these attributes made up.
+_get_mro = type.__dict__["__mro__"].__get__
+_get_class_dict = type.__dict__["__dict__"].__get__
+
+_HELD_BY_FRAME_AND_US = 3  # the frame, our variable, and the argument of getrefcount
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A line of code."""
+class Caller(NamedTuple):
+    """A line of the user's that is asking for an array, at this moment."""
 
-    filename: str
-    lineno: int
-    function: str
-    library: str = ""
-    """the package that this line called, and that asked for the array on its behalf; empty: the line asked itself"""
-    source: str = ""
-    """what the line says, where that is known"""
-    rank: str = ""
-    """which of several cooperating processes ran it: ``rank 1 of 4``"""
-
-
-class Position(NamedTuple):
-    """An instruction of the user's code, running. Holds no frame: frames hold tensors."""
-
-    code: CodeType
-    lasti: int
-    """offset of the instruction in the bytecode"""
-    lineno: int
+    frame: FrameType
+    """the innermost frame of the user's own code; where every frame is a library's, the one that asks"""
+    called: FrameType | None
+    """the library's frame that it called, and that asks on its behalf; None: the line asks itself"""
     asks: bool
-    """the guarded method was called by this very instruction"""
+    """the guarded method is called by the very instruction that `frame` runs"""
+    library: str
+    """top-level package of `called`; empty: there is none"""
 
-    def split(self, stack: list[FrameType]) -> tuple[FrameType | None, list[FrameType]]:
-        """Return the frame that was called from here, if there is one, and the frames from this position outwards.
+    def make_site(self) -> Site:
+        """Return what is kept of it."""
+        return locate(self.frame, self.library, self.asks)
 
-        Both are empty where `stack`, innermost first, does not contain this position (any more).
-        """
-        for i, frame in enumerate(stack):
-            if frame.f_code is self.code:
-                return (stack[i - 1] if i else None), stack[i:]
-        return None, []
+
+def find_caller(direct: FrameType, array_code: CodeType | None = None) -> Caller:
+    """Find the line of the user's that called our code, by way of libraries or directly.
+
+    Args:
+        direct: the frame that called it, as `find_direct_caller` gives it.
+        array_code: of the framework's own ``__array__``, which stands between a line and the guard as no library.
+    """
+    frame, called = _find_user_call(direct)
+    if called is None or called.f_code is array_code or find_package(called) == _PACKAGE:
+        return Caller(frame, None, frame is direct, "")
+    return Caller(frame, called, False, find_package(called))
+
+
+def find_direct_caller(known: int = 1) -> FrameType:
+    """Return the innermost frame that runs no code of ours; of the callers, so many are known to be ours."""
+    frame = sys._getframe(known)
+    while frame.f_code.co_filename.startswith(_OURSELVES) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def find_caller_in(stack: list[FrameType], site: Site, array_code: CodeType | None) -> tuple[Caller | None, list[Any]]:
+    """Return who called, after the fact, and the frames from there outwards.
+
+    There is none if `stack`, innermost first, does not contain the line any more.
+    """
+    for i, frame in enumerate(stack):
+        if frame.f_code is site.code:
+            called = stack[i - 1] if i and stack[i - 1].f_code is not array_code else None
+            return Caller(frame, called, site.asks, site.library), stack[i:]
+    return None, []
 
 
 def unroll(traceback: TracebackType | None) -> list[FrameType]:
@@ -81,19 +106,8 @@ def list_callers(frame: FrameType | None, most: int = _MOST_FRAMES) -> list[Fram
     return stack
 
 
-_translators: dict[str, Callable[[FrameType], Site | None]] = {}
-
-
-def find_user_frame(frame: FrameType) -> FrameType:
-    """Return the innermost frame at or above `frame` that is no library's; else `frame` itself."""
-    return find_user_call(frame)[0]
-
-
-def find_user_call(frame: FrameType) -> tuple[FrameType, FrameType | None]:
-    """Return the innermost frame at or above `frame` that is no library's, and the library's frame that it called.
-
-    Where every frame is a library's, it is `frame` itself that asked.
-    """
+def _find_user_call(frame: FrameType) -> tuple[FrameType, FrameType | None]:
+    """Return the innermost frame at or above `frame` that is no library's, and the library's frame that it called."""
     candidate: FrameType | None = frame
     called = None
     while candidate is not None:
@@ -149,7 +163,7 @@ def is_foreign(filename: str) -> bool:
     return filename.startswith((_STDLIB, _ZIPPED_STDLIB, _OURSELVES))
 
 
-def translate(mark: str, translator: Callable[[FrameType], Site | None]) -> None:
+def add_translator(mark: str, translator: Callable[[FrameType], Site | None]) -> None:
     """Have `translator` say where a frame stands whose file name contains `mark`: code made from other code."""
     _translators[mark] = translator
 
@@ -159,7 +173,7 @@ def is_translated(code: CodeType) -> bool:
     return any(mark in code.co_filename for mark in _translators)
 
 
-def locate(frame: FrameType, library: str = "") -> Site:
+def locate(frame: FrameType, library: str = "", asks: bool = False) -> Site:
     """Return where `frame` stands, in the source that its reader wrote."""
     code = frame.f_code
     for mark, translator in _translators.items():
@@ -169,5 +183,31 @@ def locate(frame: FrameType, library: str = "") -> Site:
             except Exception:
                 continue  # the generated line is better than none
             if site is not None:
-                return site
-    return Site(code.co_filename, frame.f_lineno, code.co_name, library)
+                return replace(site, code=code, lasti=frame.f_lasti, asks=asks)
+    return Site(code.co_filename, frame.f_lineno, code.co_name, library, "", "", code, frame.f_lasti, asks)
+
+
+def read_members(instance: Any) -> dict[str, Any]:
+    """Return an instance's own dict, or an empty one where a class of somebody's own would have to be asked for it."""
+    for cls in _get_mro(type(instance)):
+        slot = _get_class_dict(cls).get("__dict__")
+        if slot is not None:
+            members = slot.__get__(instance) if type(slot) is GetSetDescriptorType else None
+            return members if type(members) is dict else {}
+    return {}
+
+
+def read_variables(frame: FrameType) -> dict[str, Any]:
+    """Return the local variables of a frame; none where a class of somebody's own keeps them.
+
+    Before Python 3.13 ``f_locals`` of a function leaves a copy in the frame, which would keep what was deleted since
+    alive until the function returns (https://peps.python.org/pep-0667/, https://github.com/python/cpython/issues/74929).
+    So it is emptied, unless somebody else has hold of it: `locals` gives the same.
+    """
+    scope = frame.f_locals
+    if type(scope) is not dict:
+        return dict(scope) if type(scope).__name__ == "FrameLocalsProxy" else {}
+    variables = scope.copy()
+    if frame.f_code.co_flags & inspect.CO_OPTIMIZED and sys.getrefcount(scope) <= _HELD_BY_FRAME_AND_US:
+        scope.clear()
+    return variables

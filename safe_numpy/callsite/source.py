@@ -7,18 +7,17 @@ some 130 ms for 5,000 lines; so it is handed the block around the line alone, at
 from __future__ import annotations
 
 import ast
+import hashlib
 import linecache
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
 
 import asttokens  # noqa: F401 - executing would import it late
 import executing
 from executing.executing import statement_containing_node
-
-from safe_numpy.callsite.fingerprint import digest_lines
 
 _SMALL = 200
 """lines; a smaller file is parsed whole"""
@@ -42,7 +41,8 @@ class Excerpt:
         """Return where a node starts and ends in the text; (0, 0) if that is not known."""
         start, end = self.source.asttext().get_text_range(node, padded=False)
         if isinstance(node, ast.expr) and not _says(self.source.text[start:end], node):
-            return 0, 0  # positions in f-strings are wrong before Python 3.12
+            # positions in f-strings are wrong before Python 3.12 (https://github.com/python/cpython/issues/104608)
+            return 0, 0
         return start, end
 
     @property
@@ -67,6 +67,11 @@ class RunningCode:
     node: ast.expr | None
     """the operation, most often a call; None: it is somewhere in `statement`"""
     statement: ast.stmt
+
+    def get_line(self, lineno: int) -> str:
+        """Return what a line of the file says."""
+        lines = self.excerpt.source.lines
+        return lines[lineno - 1].strip() if 0 < lineno <= len(lines) else ""
 
 
 def read_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | None:
@@ -102,7 +107,10 @@ def read_line(filename: str, lineno: int) -> RunningCode | None:
 
 
 def _forget_trees() -> None:
-    """Let go of what `executing` would keep as long as the process lives: every tree that it was asked about."""
+    """Let go of what `executing` would keep as long as the process lives: every tree that it was asked about.
+
+    Its caches know no limit (https://github.com/alexmojaki/executing/blob/v2.2.0/executing/executing.py#L302, #L1058).
+    """
     for function in (executing.Source.statements_at_line, statement_containing_node):
         function.cache_clear()
 
@@ -125,6 +133,14 @@ def digest_file(frame: FrameType) -> str:
 _digests: dict[str, str] = {}  # one per file that converts
 
 
+def digest_lines(lines: Iterable[str]) -> str:
+    """Return a digest of a file's text, by its lines; a newline is added to the last where it has none."""
+    text = "".join(lines)
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _get_command(code: CodeType) -> Sequence[str]:
     """Return the lines of ``python -c``, if it is what `code` comes from."""
     if code.co_filename != "<string>" or "-c" not in sys.orig_argv:
@@ -135,14 +151,14 @@ def _get_command(code: CodeType) -> Sequence[str]:
         whole = compile(command, "<string>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return ()
-    return command.splitlines(keepends=True) if code in _walk(whole) else ()
+    return command.splitlines(keepends=True) if code in _walk_code(whole) else ()
 
 
-def _walk(code: CodeType) -> Iterator[CodeType]:
+def _walk_code(code: CodeType) -> Iterator[CodeType]:
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _walk(constant)
+            yield from _walk_code(constant)
 
 
 def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | None:

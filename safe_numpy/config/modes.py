@@ -1,18 +1,20 @@
-"""The modes, and who spoke last."""
+"""The modes, and how permissive mode converts where there is a choice."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from enum import Enum
 from typing import Any, TypeVar
 
-from safe_numpy.config import policy as _policy
-from safe_numpy.config import setting as _settings
-from safe_numpy.config.setting import Setting
+from safe_numpy.config import setting as settings
+from safe_numpy.config.setting import SWITCH, Block, Setting, make_parser
+from safe_numpy.messages.units import parse_size
 
 VARIABLE = "SAFE_NUMPY"
 
@@ -33,15 +35,74 @@ class Mode(Enum):
 
 
 _WORDS = {m.value: m for m in Mode}
-_WORDS |= {word: Mode.EXPLAIN if is_on else Mode.OFF for word, is_on in _settings.SWITCH.items()}
+_WORDS |= {word: Mode.EXPLAIN if is_on else Mode.OFF for word, is_on in SWITCH.items()}
 
-_parse = _settings.make_parser(
+MODE: Setting[Mode] = Setting(
     "mode",
-    _WORDS,
-    f"a Mode or one of {', '.join(m.value for m in Mode)} (0 false no: off; 1 true yes on: explain)",
+    VARIABLE,
+    make_parser(
+        "mode",
+        _WORDS,
+        f"a Mode or one of {', '.join(m.value for m in Mode)} (0 false no: off; 1 true yes on: explain)",
+    ),
+    Mode.EXPLAIN,
+    "'explain' is used",
 )
-MODE: Setting[Mode] = Setting("mode", VARIABLE, _parse, Mode.EXPLAIN, "'explain' is used")
-_PERMISSIVE_ONLY = (_policy.ONLY, _policy.READONLY)
+
+
+def _parse_dtype(value: object) -> str:
+    word = _parse_dtype_word(value)
+    if word == "ml_dtypes" and importlib.util.find_spec("ml_dtypes") is None:
+        raise ValueError(f"{value!r} needs the package ml_dtypes, which is not installed: pip install ml_dtypes")
+    return word
+
+
+_parse_dtype_word = make_parser(
+    "dtype policy",
+    {word: word for word in ("float32", "ml_dtypes", "raise")},
+    "'float32', 'ml_dtypes' (the exact dtype) or 'raise'",
+)
+
+
+def _parse_max_bytes(value: object) -> int | None:
+    found = parse_size(value) if isinstance(value, str) else value
+    if type(found) is int and found >= 0:
+        return found
+    if value == "available":
+        return None
+    raise ValueError(f"{value!r} is no size; expected bytes, such as 1_000_000 or '8GiB', or 'available'")
+
+
+DTYPE: Setting[str] = Setting("dtype", "SAFE_NUMPY_DTYPE", _parse_dtype, "float32", "float32 is used")
+"""what a tensor of low precision becomes"""
+
+MAX_BYTES: Setting[int | None] = Setting(
+    "max_bytes", "SAFE_NUMPY_MAX_BYTES", _parse_max_bytes, None, "the memory available is used"
+)
+"""bytes that an array may take; None: what is free"""
+
+ONLY: Setting[str] = Setting(
+    "only",
+    "SAFE_NUMPY_ONLY",
+    make_parser("kind of conversion", {"explicit": "explicit", "all": "all"}, "'explicit' or 'all'"),
+    "all",
+    "all are converted",
+)
+"""which conversions are made: with ``explicit`` those by ``numpy()``, not those by ``np.asarray`` and its like"""
+
+READONLY: Setting[bool] = Setting(
+    "readonly",
+    "SAFE_NUMPY_READONLY",
+    make_parser("switch", SWITCH, "True or False, or one of 1 true yes on 0 false no off"),
+    False,
+    "arrays stay writable",
+)
+"""arrays that share their memory with a tensor cannot be written to"""
+
+POLICIES = (DTYPE, MAX_BYTES, ONLY, READONLY)
+"""how permissive mode converts; each is a keyword of `mode` and `set_mode`, and a variable"""
+
+_PERMISSIVE_ONLY = (ONLY, READONLY)
 """what the other modes have no use for: they convert nothing of themselves"""
 
 _sleeper: list[Callable[[], None]] = []  # what to do when somebody first asks for more than OFF
@@ -78,7 +139,7 @@ def set_mode(
         ValueError: something is not what was expected; nothing has changed then.
     """
     values = _parse_all(mode, {"dtype": dtype, "max_bytes": max_bytes, "only": only, "readonly": readonly})
-    for setting in (MODE, *_policy.SETTINGS):
+    for setting in (MODE, *POLICIES):
         if setting.name in values:
             setting.set(values[setting.name], "set_mode()")
     _wake(values["mode"])
@@ -124,13 +185,13 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
 
     def __enter__(self) -> None:
         _wake(self._values["mode"])
-        need = {_Need.NAME: _Need()} if self._values["mode"] is Mode.STRICT else {}
-        _settings.enter_block({**self._values, **need})
+        _note_block(settings.enter_block(self._values))
 
     def __exit__(self, *exc_info: object) -> None:
-        _settings.leave_block()
+        settings.leave_block()
 
     def __call__(self, func: _Function) -> _Function:
+        """Return `func`, which runs in the mode; it may be a coroutine function."""
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             word = self._values["mode"].value
             raise TypeError(
@@ -150,19 +211,10 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
         return run
 
 
-def parse(mode: object) -> Mode:
-    """Return the mode that a word stands for.
-
-    Raises:
-        ValueError: it stands for none.
-    """
-    return _parse(mode)
-
-
 def _parse_all(mode: object, given: Mapping[str, object]) -> dict[str, Any]:
     """Return the values by their keywords; those that are None are not given."""
-    values: dict[str, Any] = {"mode": parse(mode)}
-    for setting in _policy.SETTINGS:
+    values: dict[str, Any] = {"mode": MODE.parse(mode)}
+    for setting in POLICIES:
         if given[setting.name] is None:
             continue
         if setting in _PERMISSIVE_ONLY and values["mode"] is not Mode.PERMISSIVE:
@@ -173,44 +225,54 @@ def _parse_all(mode: object, given: Mapping[str, object]) -> dict[str, Any]:
     return values
 
 
-class _Need:
-    """What a block in strict mode holds, and with it every context that was copied from it and lives on."""
-
-    NAME = "need for strict mode"
-    live = 0
-    told: bool | None = None
-    """what the listeners know"""
-
-    def __init__(self) -> None:
-        with _lock:
-            _Need.live += 1
-            _notify()
-
-    def __del__(self) -> None:
-        with _lock:
-            _Need.live -= 1
-            _notify()
-
+_RANKS = (Mode.STRICT, Mode.PERMISSIVE)
+"""the modes that a conversion that works has to know of, the more demanding first"""
 
 _lock = threading.RLock()  # a block may end, by garbage collection, while another begins
-_listeners: list[Callable[[bool], None]] = []
+_blocks: dict[weakref.ref[Block], Mode] = {}
+"""those of the above in blocks that are open, or in contexts that were copied from one and live on"""
+_listeners: list[Callable[[Mode], None]] = []
+_told: list[Mode] = []
+"""what the listeners know; empty or one"""
 
 
-def on_strict(listener: Callable[[bool], None]) -> None:
-    """Tell `listener` whether anybody is in strict mode: at once, and whenever that changes."""
+def on_demand(listener: Callable[[Mode], None]) -> None:
+    """Tell `listener` the most demanding mode that holds anywhere, at once and whenever that changes.
+
+    It is STRICT, PERMISSIVE, or else EXPLAIN; anywhere: for the process, or in a block of any thread or task.
+    """
     _listeners.append(listener)
-    listener(is_strict_anywhere())
+    listener(find_demand())
 
 
-def is_strict_anywhere() -> bool:
-    """Tell whether strict mode holds for the process, or in a block of any thread or task."""
-    return _Need.live > 0 or MODE.get_outside() is Mode.STRICT
+def find_demand() -> Mode:
+    """Return the most demanding mode that holds anywhere."""
+    return _pick_demand(MODE.get_outside())
+
+
+def _pick_demand(outside: Mode) -> Mode:
+    alive = {*_blocks.copy().values(), outside}
+    return next((mode for mode in _RANKS if mode in alive), Mode.EXPLAIN)
+
+
+def _note_block(block: Block) -> None:
+    mode = block.values["mode"]
+    if mode in _RANKS:
+        with _lock:
+            _blocks[weakref.ref(block, _forget_block)] = mode
+            _notify()
+
+
+def _forget_block(reference: weakref.ref[Block]) -> None:
+    with _lock:
+        del _blocks[reference]
+        _notify()
 
 
 def _notify() -> None:
     with _lock:
-        while _Need.told is not (wanted := _Need.live > 0 or MODE.current is Mode.STRICT):  # it may change meanwhile
-            _Need.told = wanted
+        while [wanted := _pick_demand(MODE.current)] != _told:  # it may change meanwhile
+            _told[:] = [wanted]
             for listener in _listeners:
                 listener(wanted)
 

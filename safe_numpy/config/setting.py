@@ -1,7 +1,7 @@
 """A thing that can be set three ways, declared once: by a variable, by a call, and for a block.
 
 An enclosing block wins; else whichever of the call and a *changed* variable came later. A variable that is unset says
-nothing: what was said before it holds again. Imports nothing of ours.
+nothing: what was said before it holds again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 _Value = TypeVar("_Value")
 
@@ -47,10 +47,7 @@ class Setting(Generic[_Value]):
         """Forget what was said."""
         self._raw: object = None  # what was last found in the environment
         self._by_call: tuple[_Value, str] | None = None  # with the function that was called
-        self.current = self.default
-        """what holds outside of any block, as far as the variable was looked at"""
-        self._speaker = "default"
-        self.on_change()
+        self._settle(self.default, "default")
 
     def get(self) -> _Value:
         """Return the value in force here: in this thread, in this asyncio task, now."""
@@ -64,7 +61,7 @@ class Setting(Generic[_Value]):
         """Return the value in force outside of any block."""
         raw = self._read(self._key)
         if raw != self._raw:
-            self._hear(raw)
+            self._read_variable(raw)
         return self.current
 
     def get_speaker(self) -> str:
@@ -79,41 +76,50 @@ class Setting(Generic[_Value]):
         """Set it for the process; `value` is parsed."""
         self.get_outside()  # a variable that has changed spoke before us
         self._by_call = value, speaker
-        self.current, self._speaker = value, speaker
+        self._settle(value, speaker)
+
+    def _settle(self, value: _Value, speaker: str) -> None:
+        self.current = value
+        """what holds outside of any block, as far as the variable was looked at"""
+        self._speaker = speaker
         self.on_change()
 
-    def _hear(self, raw: object) -> None:
+    def _read_variable(self, raw: object) -> None:
         """Take in a changed variable: it is the last speaker now, or none if it is unset, empty or nonsense."""
         self._raw = raw
         text = os.environ.get(self.variable, "")
-        if clean(text) == "":
-            self.current, self._speaker = self._by_call or (self.default, "default")
-            self.on_change()
+        if clean_word(text) == "":
+            self._settle(*(self._by_call or (self.default, "default")))
             return
         try:
-            self.current, self._speaker = self.parse(text), f"{self.variable}={text}"
-            self.on_change()
+            value = self.parse(text)
         except ValueError as error:
-            self.current = self.default
-            self._speaker = f"default, since {self.variable}={text!r} cannot be read"
+            self._settle(self.default, f"default, since {self.variable}={text!r} cannot be read")
             warnings.warn(f"{self.variable}: {error}; {self._fallback}", UserWarning, stacklevel=5)
+        else:
+            self._settle(value, f"{self.variable}={text}")
 
 
-class _Block(NamedTuple):
-    """An enclosing block, linked to the one around it."""
+class Block:
+    """An enclosing block, linked to the one around it. A context that was copied in it holds it as well."""
 
-    values: Mapping[str, Any]
-    """what holds in it: what it says, and what the blocks around it say of the rest"""
-    outer: _Block | None
+    __slots__ = ("__weakref__", "outer", "values")
+
+    def __init__(self, values: Mapping[str, Any], outer: Block | None) -> None:
+        self.values = values
+        """what holds in it: what it says, and what the blocks around it say of the rest"""
+        self.outer = outer
 
 
-_block: ContextVar[_Block | None] = ContextVar("safe_numpy_block", default=None)
+_block: ContextVar[Block | None] = ContextVar("safe_numpy_block", default=None)
 
 
-def enter_block(values: Mapping[str, Any]) -> None:
+def enter_block(values: Mapping[str, Any]) -> Block:
     """Have these values hold until `leave_block`, in this thread and asyncio task alone."""
     outer = _block.get()
-    _block.set(_Block({**outer.values, **values} if outer is not None else values, outer))
+    block = Block({**outer.values, **values} if outer is not None else values, outer)
+    _block.set(block)
+    return block
 
 
 def leave_block() -> None:
@@ -127,7 +133,7 @@ def is_in_block() -> bool:
     return _block.get() is not None
 
 
-def clean(word: str) -> str:
+def clean_word(word: str) -> str:
     """Return a word without quotes, which `%env SAFE_NUMPY="1"` stores, in small letters."""
     return word.strip().strip("\"'").strip().lower()
 
@@ -139,7 +145,7 @@ def make_parser(noun: str, words: Mapping[str, _Value], shown: str) -> Callable[
         for known in words.values():
             if value is known:
                 return known
-        key = clean(value) if isinstance(value, str) else None
+        key = clean_word(value) if isinstance(value, str) else None
         if key is None or key not in words:
             raise ValueError(f"{value!r} is no {noun}; expected {shown}")
         return words[key]
@@ -150,7 +156,8 @@ def make_parser(noun: str, words: Mapping[str, _Value], shown: str) -> Callable[
 def _make_reader(name: str) -> tuple[Callable[[Any], object], Any]:
     """Return a function and its argument that give what is the same for as long as a variable is.
 
-    ``os.environ.get`` encodes the name and decodes the value at each call, 0.5 µs; below it lies a plain dict.
+    ``os.environ.get`` encodes the name and decodes the value at each call, 0.5 µs; below it lies a plain dict
+    (https://github.com/python/cpython/blob/v3.13.0/Lib/os.py#L703-L717).
     """
     try:
         return os.environ._data.get, os.environ.encodekey(name)  # type: ignore[attr-defined]

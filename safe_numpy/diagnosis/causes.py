@@ -1,6 +1,6 @@
-"""Steps, and the plan made of them: the one table behind the causes, the fix and the conversion.
+"""Causes, and the plan made of them: the one table behind the reasons, the fix and the conversion.
 
-A framework lists its steps in order. Walking that list over a tensor gives a `Plan`: what is wrong, and one Python
+A framework lists its causes in order. Walking that list over a tensor gives a `Plan`: what is wrong, and one Python
 expression that puts it right. `Plan.run` compiles and calls that very expression, so advice cannot drift from
 behaviour.
 """
@@ -10,44 +10,35 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
-from safe_numpy.diagnosis.facts import Door, Facts, Kind, Problem
+from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts, Kind, Problem, Subject
+from safe_numpy.messages.phrases import Sentences
 
-Sight = Callable[[Any, Door], Facts | None]
+Detect = Callable[[Any, Door], Facts | bool | None]
+"""the facts if a tensor has a problem, or True where there are none to tell; reads attributes only"""
 
 EVERY_DOOR = frozenset(Door)
 
 
-class Scope(Enum):
-    """Which tensors a step can concern at all, so that the others are not asked."""
-
-    ANY = "any tensor"
-    SUBCLASS = "instances of subclasses"
-    TRANSFORM = "tensors inside a transform of functions"
-    SPECIAL = "tensors that are not plain dense ones in host memory"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """One cause, how it is seen, and the code that cures it."""
+class Cause:
+    """A row of the table: one cause, how it is seen, the code that cures it, and what is said of it."""
 
     kind: Kind
-    cause: str
-    """names the sentence in `_wording`"""
-    see: Sight
-    """the facts if the tensor has this problem, else None; reads attributes only"""
-    source: str | None
+    name: str
+    detect: Detect
+    code: str | None
     """the cure, over ``{x}`` and the facts; None: there is none"""
     blocks: frozenset[Door]
     """the doors that fail because of it"""
+    says: Sentences
     needed: frozenset[Door] = EVERY_DOOR
     """the doors for which the cure is applied; a DLPack capsule may stay on its device"""
     refused: frozenset[Door] = frozenset()
     """the doors by which permissive mode must not convert, though the fix is right when written out"""
     ends: bool = False
-    """nothing follows: `source` is the array already, or the tensor can be asked nothing more"""
+    """nothing follows: `code` gives the array already, or the tensor can be asked nothing more"""
     copies: bool = True
     """the result does not share memory with what went in"""
     neutral: bool = False
@@ -57,147 +48,230 @@ class Step:
     itemsize: int | None = None
     """bytes of one element of the result, where that changes"""
     reveal: Callable[[Any], Any] | None = None
-    """the tensor inside, which the later steps look at"""
+    """the tensor inside, which the later causes look at"""
     parts: Callable[[Any], Mapping[str, tuple[str, Any]]] | None = None
-    """tensors inside that need plans of their own: name in `source` -> (expression over ``{x}``, tensor)"""
-    scope: Scope = Scope.ANY
+    """tensors inside that need plans of their own: name in `code` -> (expression over ``{x}``, tensor)"""
+    is_common: bool = False
+    """plain dense tensors in host memory can have it too; they are not asked for the others"""
 
 
-@dataclass(frozen=True, slots=True)
+class Measures(NamedTuple):
+    """What a tensor is, and how large."""
+
+    describe: Callable[[], Subject]
+    """says what it is, in words; holds no tensor"""
+    nbytes: int
+    """bytes that its own data takes where it lives; 0 where it has none"""
+    elements: int
+    """of the array"""
+    itemsize: int
+    """bytes of one of them, where no cause changes that"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """What is wrong with one tensor at one door, and the expressions over ``{x}`` that put it right."""
 
     problems: tuple[Problem, ...]
     """in the order of the fix"""
+    headline: Problem | None
+    """the one that the framework meets first, whose error the user sees"""
     array: str | None
     """gives the NumPy array; None: nothing does"""
     tensor: str | None
     """gives a tensor that this door takes; None: nothing does"""
-    refused: bool
+    names: Mapping[str, Any]
+    """the modules that the expressions mention"""
+    is_refused: bool
     """permissive mode must not convert"""
     copies: bool
-    itemsize: int | None
     device: str = ""
     """where the data is copied from; empty: it is in host memory"""
     cuts: bool = False
     """autograd records the tensor, and not what becomes of the array"""
-    applied: tuple[tuple[Step, str], ...] = ()
+    applied: tuple[tuple[Cause, str], ...] = ()
     """the cures, each over ``{x}``, where they are a chain; empty: they are not"""
     waits: bool = True
     """the program waits for it; False: it is a matter of microseconds, whatever the tensor's size"""
+    describe: Callable[[], Subject] | None = None
+    """says what the tensor is; None in a plan for all tensors of a sort, which knows no sizes either"""
+    nbytes: int = 0
+    """bytes of the tensor where it lives; 0 if it has no data"""
+    array_nbytes: int = 0
+    """bytes that the fix allocates for the array; 0 if it shares memory, or there is none"""
+    is_for_elements: bool = False
+    """the plan is for each tensor of a list, which stands for a column of numbers"""
 
     @property
-    def is_for_elements(self) -> bool:
-        """The plan is for each tensor of a list, which stands for a column of numbers."""
-        return self.problems[:1] != () and self.problems[0].cause == "scalars"
+    def subject(self) -> Subject:
+        """What the tensor is, in words.
+
+        Raises:
+            ValueError: the plan is for all tensors of a sort, and describes none.
+        """
+        if self.describe is None:
+            raise ValueError("a plan for all tensors of a sort describes none")
+        return self.describe()
 
     def render(self, name: str) -> str | None:
         """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter."""
-        return None if self.array is None else self.array.format(x=name if is_primary(name) else f"({name})")
+        return None if self.array is None else self.array.format(x=put_in_parentheses(name))
 
-    def run(self, x: Any, names: Mapping[str, Any]) -> Any:
-        """Return the array, by the code that `render` shows; `names` holds the modules that it mentions."""
-        if self.array is None:
+    def run(self, x: Any, door: Door) -> Any:
+        """Return the array, or at the DLPack door the tensor to export, by the code that `render` shows."""
+        expression = self.tensor if door is Door.DLPACK else self.array
+        if expression is None:
             raise ValueError("this plan has no conversion")
-        function = _compiled.get(self.array) or _compile(self.array, names)
+        function = _compiled.get(expression) or _compile_expression(expression, self.names)
         return function(x)
 
-    def run_tensor(self, x: Any, names: Mapping[str, Any]) -> Any:
-        """Return the tensor to export, by the code in `tensor`."""
-        if self.tensor is None:
-            raise ValueError("this plan has no tensor")
-        function = _compiled.get(self.tensor) or _compile(self.tensor, names)
-        return function(x)
+    def refuse(self, problem: Problem | None = None) -> Plan:
+        """Return the plan of a tensor that permissive mode must not convert, for one problem more if one is given."""
+        return replace(self, problems=self.problems + ((problem,) if problem is not None else ()), is_refused=True)
 
 
-def make_plan(find_steps: Callable[[Any], Sequence[Step]], x: Any, door: Door, start: str = "{x}") -> Plan:
-    """Walk the steps that concern `x`: every problem at this door, in order, and the expressions that cure them."""
-    problems: list[Problem] = []
-    source, ended, curable, refused, copies = start, False, True, False, False
-    device, cuts, waits = "", False, False
-    applied: list[tuple[Step, str]] = []
-    is_chain = start == "{x}"
-    itemsize: int | None = None
-    for step in find_steps(x):
-        if door not in step.needed:
-            continue
-        facts = step.see(x, door)
-        if facts is None:
-            continue
-        declined = step.source is None or door in step.refused
-        if door in step.blocks:
-            problems.append(Problem(step.kind, step.cause, facts, declined))
-        refused |= declined
-        if step.source is None:
-            curable = False
-            if step.ends:
+class Walk:
+    """The way along the causes over one tensor, and what was met on it."""
+
+    def __init__(self, door: Door, start: str = "{x}", copies: bool = False) -> None:
+        self._door = door
+        self._start = start
+        self._code = start
+        self._problems: list[Problem] = []
+        self._applied: list[tuple[Cause, str]] = []
+        self._itemsize: int | None = None
+        self._device = ""
+        self._is_curable = True
+        self._copies = copies
+        self._is_ended = self._is_refused = self._cuts = self._waits = self._has_parts = False
+
+    def follow(self, find_causes: Callable[[Any], Sequence[Cause]], x: Any) -> Walk:
+        """Look at `x`, and at what is revealed in it, for every cause that can concern it."""
+        door = self._door
+        for cause in find_causes(x):
+            if door not in cause.needed:
+                continue
+            found = cause.detect(x, door)
+            if not found:
+                continue
+            self._meet(cause, NO_FACTS if found is True else found, x, find_causes)
+            if cause.ends:
                 break
-            continue
-        copies |= step.copies
-        itemsize = step.itemsize or itemsize
-        device = facts["device"] if step.kind is Kind.DEVICE else device
-        cuts |= step.kind is Kind.GRAD
-        waits |= step.copies or step.waits
-        if step.parts is not None:
-            inner = {
-                name: make_plan(find_steps, tensor, door, expression.format(x=source))
-                for name, (expression, tensor) in step.parts(x).items()
-            }
-            for plan in inner.values():
-                causes = {p.cause for p in problems}
-                problems += [p for p in plan.problems if p.cause not in causes]
-                refused |= plan.refused
-                curable &= plan.array is not None
-            # The first part holds the values; what the others share does not show in the array.
-            first = next(iter(inner.values()))
-            copies |= first.copies
-            device, cuts, waits = device or first.device, cuts or first.cuts, waits or first.waits
-            source = step.source.format(x=source, **{name: plan.array for name, plan in inner.items()})
-        else:
-            applied.append((step, step.source.format(x="{x}", **facts)))
-            source = applied[-1][1].format(x=source)
-        is_chain &= step.parts is None and not step.ends
-        if step.ends:
-            ended = True
-            break
-        if step.reveal is not None:
-            x = step.reveal(x)
-    return Plan(
-        problems=tuple(problems),
-        array=(source if ended else source + ".numpy()") if curable else None,
-        tensor=source if curable and not ended else None,
-        refused=refused or not curable or (ended and door is Door.DLPACK),
-        copies=copies,
-        itemsize=itemsize,
-        device=device,
-        cuts=cuts,
-        applied=tuple(applied) if is_chain else (),
-        waits=waits,
-    )
+            if cause.reveal is not None:
+                x = cause.reveal(x)
+        return self
+
+    def _meet(self, cause: Cause, facts: Facts, x: Any, find_causes: Callable[[Any], Sequence[Cause]]) -> None:
+        is_declined = cause.code is None or self._door in cause.refused
+        if self._door in cause.blocks:
+            self._problems.append(Problem(cause.kind, cause.name, cause.says, facts, is_declined))
+        self._is_refused |= is_declined
+        if cause.code is None:
+            self._is_curable = False
+            return
+        self._copies |= cause.copies
+        self._waits |= cause.copies or cause.waits
+        self._itemsize = cause.itemsize or self._itemsize
+        self._cuts |= cause.kind is Kind.GRAD
+        self._is_ended |= cause.ends
+        if cause.kind is Kind.DEVICE:
+            self._device = facts["device"]
+        if cause.parts is not None:
+            self._enter_parts(cause.code, cause.parts(x), find_causes)
+            return
+        applied = cause.code.format(x="{x}", **facts)
+        self._applied.append((cause, applied))
+        self._code = applied.format(x=self._code)
+
+    def _enter_parts(
+        self, code: str, parts: Mapping[str, tuple[str, Any]], find_causes: Callable[[Any], Sequence[Cause]]
+    ) -> None:
+        """Walk over each of the tensors inside."""
+        walks = {n: Walk(self._door, e.format(x=self._code)).follow(find_causes, t) for n, (e, t) in parts.items()}
+        for walk in walks.values():
+            known = {p.cause for p in self._problems}
+            self._problems += [p for p in walk._problems if p.cause not in known]
+            self._is_refused |= walk._is_refused or not walk._is_curable
+            self._is_curable &= walk._is_curable
+        # The first part holds the values; what the others share does not show in the array.
+        first = next(iter(walks.values()))
+        self._copies |= first._copies
+        self._device = self._device or first._device
+        self._cuts |= first._cuts
+        self._waits |= first._waits
+        self._has_parts = True
+        self._code = code.format(x=self._code, **{name: walk._array for name, walk in walks.items()})
+
+    @property
+    def _array(self) -> str:
+        return self._code if self._is_ended else self._code + ".numpy()"
+
+    def finish(self, order: Sequence[str], names: Mapping[str, Any], measures: Measures | None = None) -> Plan:
+        """Return the plan.
+
+        Args:
+            order: the kinds as the stock code checks them.
+            names: the modules that the expressions mention.
+            measures: of the tensor; None: the plan is for all tensors of a sort.
+        """
+        is_curable, is_ended = self._is_curable, self._is_ended
+        nbytes = array_nbytes = 0
+        if measures is not None:
+            nbytes = measures.nbytes
+            is_new = is_curable and self._copies
+            array_nbytes = measures.elements * (self._itemsize or measures.itemsize) if is_new else 0
+        return Plan(
+            problems=tuple(self._problems),
+            headline=find_headline(self._problems, order),
+            array=self._array if is_curable else None,
+            tensor=self._code if is_curable and not is_ended else None,
+            names=names,
+            is_refused=self._is_refused or not is_curable or (is_ended and self._door is Door.DLPACK),
+            copies=self._copies,
+            device=self._device,
+            cuts=self._cuts,
+            applied=tuple(self._applied) if self._start == "{x}" and not (self._has_parts or is_ended) else (),
+            waits=self._waits,
+            describe=measures and measures.describe,
+            nbytes=nbytes,
+            array_nbytes=array_nbytes,
+        )
 
 
-def unite(plan: Plan, other: Plan, order: Sequence[Step]) -> Plan | None:
+def find_headline(problems: Sequence[Problem], order: Sequence[str]) -> Problem | None:
+    """Return the problem that the framework meets first: `order` has the kinds as it checks them."""
+    if len(problems) <= 1:
+        return problems[0] if problems else None
+    ranks = {kind: rank for rank, kind in enumerate(order)}
+    return min(problems, key=lambda p: ranks.get(p.kind, len(ranks)))
+
+
+def unite_plans(plan: Plan, other: Plan, causes: Sequence[Cause]) -> Plan | None:
     """Return a plan that is right for the tensors of both; None: there is none that changes nothing for either.
 
     Args:
         plan: what cures the one.
         other: what cures the other.
-        order: the steps of both, in the order of the fix.
+        causes: the framework's, in the order of the fix.
     """
     if plan.array == other.array:
         return plan
-    if not plan.applied or not other.applied:
+    own, others = dict(plan.applied), dict(other.applied)
+    codes = own | others
+    if not own or not others or any(own.get(cause, code) != code for cause, code in others.items()):
         return None
-    sources = dict(plan.applied) | dict(other.applied)
-    if any(not s.neutral and not (s in dict(plan.applied) and s in dict(other.applied)) for s in sources):
+    if any(not cause.neutral and not (cause in own and cause in others) for cause in codes):
         return None
-    if any(dict(plan.applied).get(s, t) != t for s, t in other.applied):
-        return None
-    source = "{x}"
-    applied = tuple((s, sources[s]) for s in order if s in sources)
-    for _, text in applied:
-        source = text.format(x=source)
-    return replace(plan, array=source + ".numpy()", applied=applied)
+    applied = tuple((cause, codes[cause]) for cause in causes if cause in codes)
+    array = "{x}"
+    for _, code in applied:
+        array = code.format(x=array)
+    return replace(plan, array=array + ".numpy()", applied=applied)
+
+
+def put_in_parentheses(expression: str) -> str:
+    """Return an expression behind which ``.method()`` can be put: as it stands, or in parentheses."""
+    return expression if is_primary(expression) else f"({expression})"
 
 
 def is_primary(expression: str) -> bool:
@@ -212,7 +286,7 @@ def is_primary(expression: str) -> bool:
 _compiled: dict[str, Callable[[Any], Any]] = {}  # few: one per combination of causes
 
 
-def _compile(expression: str, names: Mapping[str, Any]) -> Callable[[Any], Any]:
+def _compile_expression(expression: str, names: Mapping[str, Any]) -> Callable[[Any], Any]:
     code = compile("lambda x: " + expression.format(x="x"), "<safe_numpy fix>", "eval")
     function: Callable[[Any], Any] = eval(code, dict(names))
     _compiled[expression] = function

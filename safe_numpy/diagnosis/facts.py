@@ -1,12 +1,14 @@
-"""What is known about a tensor: kinds of problems, and frozen records of them. Imports nothing of ours."""
+"""What is known about a tensor and a line of code: frozen records, and the words for what they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import NamedTuple
+from types import CodeType, MappingProxyType
+from typing import Any, NamedTuple
+
+from safe_numpy.messages.phrases import Sentences
 
 
 class Kind(StrEnum):
@@ -54,6 +56,11 @@ class Door(StrEnum):
         """The tensor was asked by its name: ``numpy()`` stands in the code."""
         return self in (Door.NUMPY, Door.FORCE)
 
+    @property
+    def call(self) -> str:
+        """The call by which people know it."""
+        return {"numpy": "numpy()", "force": "numpy(force=True)", "array": "np.asarray"}.get(self, "__dlpack__()")
+
 
 Facts = Mapping[str, str]
 NO_FACTS: Facts = MappingProxyType({})
@@ -61,20 +68,19 @@ NO_FACTS: Facts = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason why a tensor cannot become an array.
-
-    ``cause`` names the row of the framework's table, and so its sentence; several causes share a ``kind``.
-    ``refused`` says that nothing can be done about it here.
-    """
+    """One reason why a tensor cannot become an array."""
 
     kind: Kind
     cause: str
+    """names the row of the framework's table; several causes share a kind"""
+    says: Sentences
     facts: Facts = field(hash=False)
-    refused: bool = False
+    is_refused: bool = False
+    """nothing can be done about it here"""
 
-    def __reduce__(self) -> tuple[type[Problem], tuple[Kind, str, dict[str, str], bool]]:
+    def __reduce__(self) -> tuple[type[Problem], tuple[Any, ...]]:
         # A mappingproxy does not pickle; a plain dict says the same.
-        return Problem, (self.kind, self.cause, dict(self.facts), self.refused)
+        return Problem, (self.kind, self.cause, self.says, dict(self.facts), self.is_refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,6 @@ class Subject:
     shape: str
     device: str
     """empty for what lives on none: a symbolic tensor, a placeholder"""
-    nbytes: int
-    """bytes that the tensor's own data takes where it lives; 0 where it has none"""
 
     def __str__(self) -> str:
         where = f" on {self.device}" if self.device else ""
@@ -95,12 +99,27 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """Something to know beyond the reasons: where this situation leads, and the usual way out of it."""
+class Site:
+    """A line of code that asked for an array, as it is kept. Holds no frame: frames hold tensors."""
 
-    name: str
-    """names the sentence"""
-    facts: Facts = field(default_factory=dict, hash=False)
+    filename: str
+    lineno: int
+    function: str
+    library: str = ""
+    """the package that this line called, and that asked for the array on its behalf; empty: the line asked itself"""
+    source: str = ""
+    """what the line says, where that is known"""
+    rank: str = ""
+    """which of several cooperating processes ran it: ``rank 1 of 4``"""
+    code: CodeType | None = field(default=None, repr=False, compare=False)
+    """what ran; it is not pickled, and neither are the others below"""
+    lasti: int = field(default=-1, repr=False, compare=False)
+    """offset of the instruction in the bytecode"""
+    asks: bool = field(default=False, repr=False, compare=False)
+    """the guarded method was called by this very instruction"""
+
+    def __reduce__(self) -> tuple[type[Site], tuple[Any, ...]]:
+        return Site, (self.filename, self.lineno, self.function, self.library, self.source, self.rank)
 
 
 class Edit(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from safe_numpy.config.policy import MAX_BYTES
+from safe_numpy.config.modes import MAX_BYTES
 
 ALWAYS_FITS = 64 << 20
 """bytes; below this nobody asks how much memory there is, which takes longer than the conversion"""

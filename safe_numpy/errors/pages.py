@@ -1,27 +1,9 @@
-"""The exception classes. Each class's docstring is its manual page; its examples run as doctests.
-
-What is raised is an instance of one of these *and* of the class that the framework raised: `except` clauses that
-caught the stock error keep catching. The stock text stands first and whole in ``str()``.
-"""
+"""The warnings, and the errors: each class's docstring is its manual page; its examples run as doctests."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, ClassVar
-
-from safe_numpy.callsite.frames import Site
-from safe_numpy.diagnosis.diagnosis import Diagnosis
-from safe_numpy.diagnosis.facts import Kind
-from safe_numpy.errors.mixing import ByRecipe, mix
-from safe_numpy.messages import phrases as _wording
-from safe_numpy.messages.terminal import is_displayed, wants_colour
-
-_OWN = frozenset({"site", "_stock_text", "_diagnosis"})
-_PLAIN = (str, int, float, type(None))
-_MakeDiagnosis = Callable[[TracebackType | None], Diagnosis]
-"""makes the diagnosis of an error, given its traceback"""
+from safe_numpy.diagnosis.facts import Kind, Site
+from safe_numpy.errors.base import ConversionError, MakeDiagnosis, mix
 
 
 class ConversionWarning(UserWarning):
@@ -49,67 +31,6 @@ class SeveredGradientWarning(UserWarning):
     It occurs where an array that was made of a recorded tensor becomes a tensor again, and so part of the loss: in
     permissive mode that works, and what lies upstream never learns. Once per parameter.
     """
-
-
-class ConversionError(Exception, metaclass=ByRecipe):
-    """A tensor cannot become a NumPy array. Base class of all the others.
-
-    `diagnosis` holds the facts; it is None on an error that was rebuilt from its text alone.
-
-    >>> import torch, safe_numpy
-    >>> weights = torch.ones(2, requires_grad=True)
-    >>> try:
-    ...     weights.numpy()
-    ... except safe_numpy.ConversionError as error:
-    ...     error.diagnosis.fix
-    'weights.detach().numpy()'
-    """
-
-    kind: ClassVar[Kind | None] = None
-    ag_pass_through = True  # AutoGraph would turn an unknown class into StagingError
-
-    def __init__(
-        self, message: str = "", diagnosis: Diagnosis | _MakeDiagnosis | None = None, site: Site | None = None
-    ) -> None:
-        # Not super(): the framework's own class may ask for other arguments.
-        Exception.__init__(self, message)
-        rebuilt = _find_rebuilt(message) if diagnosis is None else None
-        self.site: Site | None = rebuilt.site if rebuilt is not None else site
-        self._stock_text = message  # not `message`: tf.errors has a property of that name
-        self._diagnosis: Diagnosis | _MakeDiagnosis | None = rebuilt._diagnosis if rebuilt is not None else diagnosis
-
-    @property
-    def diagnosis(self) -> Diagnosis | None:
-        """The facts; made when somebody asks, since most errors are caught and thrown away."""
-        if callable(self._diagnosis):
-            self._diagnosis = self._diagnosis(self.__traceback__)
-        return self._diagnosis
-
-    def __str__(self) -> str:
-        try:
-            if self.diagnosis is None:
-                return self._stock_text
-            in_colour = is_displayed(sys._getframe()) and wants_colour()
-            explain = _wording.explain_in_colour if in_colour else _wording.explain
-            return f"{self._stock_text}\n\n{explain(self.diagnosis)}"
-        except Exception as error:
-            return f"{self._stock_text}\n{_wording.note_own_failure(error)}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Of the framework's own attributes the plain ones go along: an operation or a graph stays where it is.
-        plain = {k: v for k, v in vars(self).items() if k not in _OWN and isinstance(v, _PLAIN)}
-        return type(self), (self._stock_text, self.diagnosis, self.site), plain or None
-
-
-def _find_rebuilt(message: str) -> ConversionError | None:
-    """Return the error being handled, if `message` has its stock text, and no explanation.
-
-    Keras (`traceback_utils.inject_argument_info_in_traceback`) makes a new error of the same class from ``args[0]``.
-    """
-    handled = sys.exc_info()[1]
-    if not isinstance(handled, ConversionError) or not handled._stock_text or handled._stock_text not in message:
-        return None
-    return None if str(handled) in message else handled
 
 
 class DeviceError(ConversionError):
@@ -473,23 +394,16 @@ class SilentError(ConversionError, ValueError):
     """
 
 
-CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
+_CLASSES: dict[Kind, type[ConversionError]] = {c.kind: c for c in ConversionError.__subclasses__() if c.kind}
+_CLASSES |= dict.fromkeys((Kind.TANGENT, Kind.EXPANDED, Kind.ALIAS, Kind.TAPE, Kind.OBJECT), SilentError)
 
 
-CLASSES |= dict.fromkeys((Kind.TANGENT, Kind.EXPANDED, Kind.ALIAS, Kind.TAPE, Kind.OBJECT), SilentError)
-
-
-def make_silent_error(original: ValueError, diagnosis: _MakeDiagnosis, site: Site | None) -> SilentError:
-    """Return the error for a conversion that works, and should not; see `make_error`."""
-    return SilentError(str(original), diagnosis, site)
-
-
-def make_error(original: Exception, kind: Kind, diagnosis: _MakeDiagnosis, site: Site | None) -> ConversionError:
+def make_error(original: Exception, kind: Kind, diagnosis: MakeDiagnosis, site: Site | None) -> ConversionError:
     """Return `original`, explained: an instance of its class and of ours, its text first, with its attributes.
 
     `diagnosis` is called with the error's traceback when somebody reads it; it must not hold the tensor.
     """
-    cls: type[ConversionError] = mix(CLASSES[kind], type(original))
+    cls: type[ConversionError] = mix(_CLASSES[kind], type(original))
     error = cls.__new__(cls, str(original))
     ConversionError.__init__(error, str(original), diagnosis, site)
     for name, value in vars(original).items():
@@ -500,5 +414,5 @@ def make_error(original: Exception, kind: Kind, diagnosis: _MakeDiagnosis, site:
 
 
 _WARNINGS = (ConversionWarning, HazardWarning, SeveredGradientWarning)
-for _class in (ConversionError, SilentError, *_WARNINGS, *CLASSES.values()):
+for _class in (ConversionError, SilentError, *_WARNINGS, *_CLASSES.values()):
     _class.__module__ = "safe_numpy"  # where people find it, and so how a traceback shows it

@@ -1,4 +1,4 @@
-"""Guarded methods, for doors that any framework may have."""
+"""How a guarded method answers: one factory for the doors of every framework."""
 
 from __future__ import annotations
 
@@ -7,60 +7,73 @@ from collections.abc import Callable
 from typing import Any
 
 from safe_numpy.diagnosis.facts import Door
-from safe_numpy.diagnosis.framework import Responder
-from safe_numpy.guard.outcome import STOCK
+from safe_numpy.guard.failure import STOCK, Outcome
+from safe_numpy.guard.guard import Guard
 
 
-def guard_method(guard: Responder, door: Door, stock: Callable[..., Any]) -> Callable[..., Any]:
-    """Guard a method that fails for some tensors."""
+def guard_method(
+    guard: Guard,
+    door: Door,
+    stock: Callable[..., Any],
+    *,
+    respond: Callable[[Exception, Any, Door], Outcome] | None = None,
+    is_ours: Callable[..., bool] | None = None,
+    inspect: Callable[[Any], Outcome | None] | None = None,
+    finish: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
+    """Guard a method that fails for some tensors.
+
+    Args:
+        guard: answers a failure.
+        door: what the method is.
+        stock: the method.
+        respond: answers in the guard's place.
+        is_ours: tells by the arguments whether a failure is a conversion's.
+        inspect: looks at a tensor for which stock worked; may return an outcome with an error.
+        finish: makes of the outcome's value, and the arguments, what the method returns.
+    """
+    respond = respond or guard.respond
 
     # functools.wraps keeps the module's name, by which AutoGraph knows that it need not convert the function
     @functools.wraps(stock)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return stock(self, *args, **kwargs)
+            result = stock(self, *args, **kwargs)
         except Exception as error:
             __tracebackhide__ = True
             try:
-                outcome = guard.respond(error, self, door)
+                outcome = STOCK
+                if is_ours is None or is_ours(*args, **kwargs):
+                    outcome = respond(error, self, door)
             except Exception:
                 outcome = STOCK  # the stack is full: there is no room for the guard's first frame
-            del self  # the traceback holds this frame, which must not hold the tensor
+            del self  # here and below: the traceback holds this frame, which must not hold the tensor
             if outcome.lets_pass:
                 raise
             if outcome.is_error:
                 raise outcome.take_error() from outcome.cause
-            return outcome.value
+            return outcome.value if finish is None else finish(outcome.value, *args, **kwargs)
+        if inspect is not None:
+            try:
+                found = inspect(self)
+            except (RecursionError, MemoryError):
+                found = None  # as above
+            if found is not None:
+                __tracebackhide__ = True
+                del self, result
+                raise found.take_error()
+        return result
 
     return guarded
 
 
-def guard_missing(guard: Responder, stock: Callable[..., Any]) -> Callable[..., Any]:
+def guard_missing(guard: Guard, stock: Callable[..., Any]) -> Callable[..., Any]:
     """Guard the lookup of an attribute that is not there; `stock` is what the class did about it."""
+    numpy = guard_method(guard, Door.NUMPY, lambda self: stock(self, "numpy"))
 
-    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
-        try:
-            return stock(self, name)
-        except AttributeError as error:
-            __tracebackhide__ = True
-            if name != "numpy":
-                raise
-            if guard.permits(self, Door.NUMPY):  # only where there is a value: else the attribute stays missing
-                return functools.partial(_convert, self, guard, error)
-            outcome = guard.respond(error, self, Door.NUMPY)
-            del self
-            if outcome.is_error:
-                raise outcome.take_error() from outcome.cause
-            raise
+    def respond(error: Exception, x: Any, door: Door) -> Outcome:
+        if guard.permits(x, door):  # only where there is a value: else the attribute stays missing
+            return Outcome(functools.partial(numpy, x))
+        return guard.respond(error, x, door)
 
-    return __getattr__
-
-
-def _convert(x: Any, guard: Responder, error: AttributeError) -> Any:
-    """Be the ``numpy`` method that a composite lacks."""
-    outcome = guard.respond(error, x, Door.NUMPY)
-    if outcome.lets_pass:
-        raise error
-    if outcome.is_error:
-        raise outcome.take_error() from outcome.cause
-    return outcome.value
+    return guard_method(guard, Door.NUMPY, stock, respond=respond, is_ours=lambda name: name == "numpy")

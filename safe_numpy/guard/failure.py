@@ -1,4 +1,4 @@
-"""What is kept of a failed conversion until somebody reads the error: little, and neither a tensor nor a frame.
+"""What is kept of a failed conversion until somebody reads the error, and what a guarded method is to do meanwhile.
 
 Most errors are caught and thrown away. What the line called the tensor, and where its gradient comes from, is found
 when the error is read, along the traceback that it holds by then.
@@ -6,176 +6,94 @@ when the error is read, along the traceback that it holds by then.
 
 from __future__ import annotations
 
-import sys
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import CodeType, FrameType, TracebackType
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
 
-from safe_numpy.callsite.frames import Position, Site, find_package, find_user_call, locate, unroll
+from safe_numpy.callsite.frames import find_caller_in, unroll
 from safe_numpy.diagnosis.causes import Plan
 from safe_numpy.diagnosis.diagnosis import Diagnosis, make_diagnosis
-from safe_numpy.diagnosis.facts import NOTHING_READ, Door, Problem, Reading, Remark, Subject
-from safe_numpy.diagnosis.framework import Framework
-from safe_numpy.late import LOADING
+from safe_numpy.diagnosis.facts import NOTHING_READ, Problem, Site
+from safe_numpy.diagnosis.framework import Framework, Introspection
+from safe_numpy.patching import LOADING
 
-_OURSELVES = __name__.partition(".")[0]
-_HELD_BY_US = 6
-"""references to a temporary, as `capture` counts them: the guarded function's, those of `respond`, `_explain` and
-`_capture`, and its own two"""
+_Answer = TypeVar("_Answer")
 
 
-class Asking(NamedTuple):
-    """Who asked for the array: the user's frame at this moment, and what it called."""
+class Outcome:
+    """Let the stock error pass, raise another one, or return a value.
 
-    frame: FrameType
-    called: FrameType | None
-    asks: bool
-    library: str
+    The error is handed over, not shared: a frame that kept it would stand in the traceback that the error holds, and
+    that circle would keep the tensor alive until the next garbage collection.
+    """
 
-    @classmethod
-    def find(cls, caller: FrameType, array_code: CodeType | None) -> Asking:
-        """Find the user's frame at or above `caller`, which called the guarded method.
+    __slots__ = ("_error", "cause", "lets_pass", "value")
 
-        `array_code` is of the framework's own ``__array__``, which stands between a line and the guard as no library.
-        """
-        frame, called = find_user_call(caller)
-        if called is None or called.f_code is array_code or find_package(called) == _OURSELVES:
-            return cls(frame, None, frame is caller, "")
-        return cls(frame, called, False, find_package(called))
+    def __init__(
+        self, value: Any = None, error: Exception | None = None, cause: Exception | None = None, lets_pass: bool = False
+    ) -> None:
+        self.value = value
+        """the array; at the DLPack door, the tensor to export"""
+        self.cause = cause
+        self.lets_pass = lets_pass
+        self._error = error
 
-    def get_position(self) -> Position:
-        """Return the instruction that asked; it holds no frame."""
-        frame = self.frame
-        return Position(frame.f_code, frame.f_lasti, frame.f_lineno, self.asks)
+    @property
+    def is_error(self) -> bool:
+        """Whether there is an error to raise."""
+        return self._error is not None
 
-    def get_site(self) -> Site:
-        """Return the line that asked."""
-        return locate(self.frame, self.library)
+    def take_error(self) -> Exception:
+        """Return the error to raise, once."""
+        error, self._error = self._error, None
+        if error is None:
+            raise AssertionError("the error was taken already")
+        return error
+
+
+STOCK = Outcome(lets_pass=True)
+"""the stock error is to pass as it is"""
 
 
 class Failure(NamedTuple):
-    """A failed conversion."""
+    """A failed conversion. Holds neither a tensor nor a frame."""
 
     framework: Framework
     plan: Plan
-    order: tuple[str, ...]
-    describe: Callable[[], Subject]
-    find_tensor: Callable[[], Any]
-    """gives the tensor, or None if it is gone"""
-    clue: Any
-    """what the framework remembers of a tensor that is going to be gone"""
-    data: object | None
-    """identifies the data of such a tensor"""
-    position: Position
+    introspection: Introspection
     site: Site
-    array_nbytes: int
-    remarks: tuple[Remark, ...]
-    is_silent: bool = False
+    remarks: tuple[str, ...] = ()
+    is_hazard: bool = False
     """the stock conversion worked"""
-
-    @classmethod
-    def capture(
-        cls, framework: Framework, x: Any, plan: Plan, door: Door, asking: Asking, remarks: tuple[Remark, ...] = ()
-    ) -> Failure:
-        """Keep what will be asked for; call it inside ``framework.undisturbed()``."""
-        dies = sys.getrefcount(x) <= _HELD_BY_US
-        return cls(
-            framework,
-            plan,
-            framework.order(door),
-            framework.describe(x),
-            _refer(x),
-            framework.remember(x) if dies else None,
-            framework.identify_data(x) if dies and not asking.asks else None,
-            asking.get_position(),
-            asking.get_site(),
-            count_copied(framework, x, plan),
-            remarks,
-        )
 
     def diagnose(self, traceback: TracebackType | None) -> Diagnosis:
         """Put together what can be said now, by the frames that `traceback` leads to."""
-        reading = NOTHING_READ
-        problems: Sequence[Problem] = self.plan.problems
-        remarks: Sequence[Remark] = ()
-        try:
-            x = self.find_tensor()
-            called, stack = self.position.split(unroll(traceback))
-            if stack:
-                reading = self._read(x, stack[0], called)
-                problems, remarks = self.framework.look_closer(x, self.clue, problems, reading.path, stack)
-        except Exception:  # what is there already is worth showing
-            pass
+        reading, plan = NOTHING_READ, self.plan
+        problems: Sequence[Problem] = plan.problems
+        remarks: Sequence[str] = ()
+        caller, stack = find_caller_in(unroll(traceback), self.site, self.framework.array_code)
+        if caller is not None:
+            try:
+                reading = read_source(lambda lookup: lookup.read_site(self.introspection, plan, self.site, caller))
+                problems, remarks = self.introspection.look_closer(problems, reading.path, stack)
+            except Exception:  # what is there already is worth showing
+                pass
         # what is right for an element is no fix for a list that is not to be found
-        is_lost = self.plan.is_for_elements and reading.fix is None
+        is_lost = plan.is_for_elements and reading.fix is None
         return make_diagnosis(
-            replace(self.plan, problems=tuple(problems), array=None if is_lost else self.plan.array),
-            self.describe(),
-            self.order,
-            reading=reading,
-            site=self.site,
-            array_nbytes=self.array_nbytes,
+            replace(plan, problems=tuple(problems), array=None if is_lost else plan.array),
+            reading,
+            self.site,
             remarks=(*self.remarks, *remarks),
-            is_silent=self.is_silent,
+            is_hazard=self.is_hazard,
+            is_unwanted=bool(self.remarks),
         )
 
-    def _read(self, x: Any, frame: FrameType, called: FrameType | None) -> Reading:
-        if called is not None and called.f_code is self.framework.array_code:
-            called = None
-        data = self.data if x is None else self.framework.identify_data(x)
-        return _read_site(x, data, self.plan, self.position, self.site, frame, called)
 
-
-def count_copied(framework: Framework, x: Any, plan: Plan) -> int:
-    """Return the bytes that the fix allocates for the array; 0 if it shares memory, or there is none."""
-    return framework.result_nbytes(x, plan) if plan.copies and plan.array is not None else 0
-
-
-def _refer(x: Any) -> Callable[[], Any]:
-    try:
-        return weakref.ref(x)
-    except TypeError:  # a class with __slots__
-        return lambda: None
-
-
-def read_conversion(x: Any, plan: Plan, asking: Asking, site: Site) -> Reading:
-    """Read the line that permissive mode is serving, while it runs; nothing if that fails."""
-    try:
-        return _read_site(x, None, plan, asking.get_position(), site, asking.frame, asking.called)
-    except Exception:
-        return NOTHING_READ
-
-
-def digest_source(frame: FrameType) -> str:
-    """Return the digest of the file that the code of `frame` was read from; nothing if that fails."""
-    try:
-        with LOADING:
-            from safe_numpy.callsite import source as _source
-
-        return _source.digest_file(frame)
-    except Exception:
-        return ""
-
-
-def name_tree(frame: FrameType) -> str:
-    """Return what the user calls the nesting that `frame` hands to `to_numpy`; ``tree`` where that is no name."""
-    try:
-        with LOADING:
-            from safe_numpy.callsite import lookup as _lookup
-
-        return _lookup.name_argument(frame, "to_numpy") or "tree"
-    except Exception:
-        return "tree"
-
-
-def _read_site(
-    x: Any, data: object, plan: Plan, position: Position, site: Site, frame: FrameType, called: FrameType | None
-) -> Reading:
+def read_source(question: Callable[[Any], _Answer]) -> _Answer:
+    """Ask the module that reads source; it brings a parser along, for what most programs never ask."""
     with LOADING:
-        from safe_numpy.callsite import (
-            lookup as _lookup,  # here: it brings a parser along, for what most programs never ask
-        )
+        from safe_numpy.callsite import lookup
 
-    return _lookup.read_site(x, data, plan, position, site, frame, called)
+    return question(lookup)

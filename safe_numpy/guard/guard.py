@@ -7,50 +7,33 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from time import perf_counter
-from types import CodeType, FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
-from safe_numpy.callsite.frames import Site, find_user_frame, locate
-from safe_numpy.config.modes import MODE, Mode
-from safe_numpy.config.policy import DTYPE, ONLY, READONLY
-from safe_numpy.diagnosis import memory as _memory
+from safe_numpy.callsite.frames import Caller, find_caller, find_direct_caller
+from safe_numpy.config.modes import DTYPE, MODE, ONLY, Mode
 from safe_numpy.diagnosis.causes import Plan
-from safe_numpy.diagnosis.diagnosis import Diagnosis, find_headline, make_diagnosis
-from safe_numpy.diagnosis.facts import Door, Kind, Problem, Reading, Remark
-from safe_numpy.diagnosis.framework import Framework, Watch
-from safe_numpy.errors.pages import (
-    ConversionError,
-    ConversionWarning,
-    HazardWarning,
-    SeveredGradientWarning,
-    make_error,
-)
-from safe_numpy.guard.failure import Asking, Failure, count_copied, digest_source, name_tree, read_conversion
-from safe_numpy.guard.outcome import STOCK, Outcome
-from safe_numpy.guard.silent import make_unless_accepted
-from safe_numpy.ledger.ledger import LEDGER, Found, Place
-from safe_numpy.messages import phrases as _wording
-from safe_numpy.messages.place import get_rank
+from safe_numpy.diagnosis.diagnosis import Diagnosis, make_diagnosis
+from safe_numpy.diagnosis.facts import Door, Kind, Problem, Reading
+from safe_numpy.diagnosis.framework import Framework
+from safe_numpy.diagnosis.memory import find_limit
+from safe_numpy.errors.base import ConversionError
+from safe_numpy.errors.pages import ConversionWarning, HazardWarning, SilentError, make_error
+from safe_numpy.guard.convert import INSIDE, convert
+from safe_numpy.guard.failure import STOCK, Failure, Outcome, read_source
+from safe_numpy.guard.warn import FindDetail, HazardMemory, warn_of_severed
+from safe_numpy.ledger.baseline import ACCEPTANCE
+from safe_numpy.messages import phrases
 from safe_numpy.messages.units import format_bytes
 
-
-class _Inside(threading.local):
-    """Whether this thread is converting: what our own conversion calls is not explained a second time."""
-
-    busy = False
-
-
-_inside = _Inside()
-_NUMPY, _FORCE, _DLPACK, _PERMISSIVE = Door.NUMPY, Door.FORCE, Door.DLPACK, Mode.PERMISSIVE
+_NUMPY, _PERMISSIVE = Door.NUMPY, Mode.PERMISSIVE
 """where a conversion passes: to look a member up in its enumeration takes 50 ns"""
 
-_CALLS = {Door.NUMPY: "numpy()", Door.FORCE: "numpy(force=True)", Door.ARRAY: "np.asarray", Door.DLPACK: "__dlpack__()"}
-_MOST_HAZARDS = 10_000
+_HELD_BY_US = 5
+"""references to a temporary, as `_capture` counts them: the guarded function's, those of `respond`, `_explain` and
+`_capture`, and the count's own"""
 
 
 class Guard:
@@ -60,261 +43,173 @@ class Guard:
         self.framework = framework
         self.active = True
         """False once uninstalled: another library may still hold the guarded functions"""
-        self._hazards: dict[tuple[int, int], CodeType] = {}
+        self._hazards = HazardMemory()
 
     def respond(self, error: Exception, x: Any, door: Door) -> Outcome:
         """Say what the guarded function, which calls this, is to do about a stock `error`."""
-        if isinstance(error, ConversionError) or _inside.busy or not self.active:
+        if isinstance(error, ConversionError) or INSIDE.busy or not self.active:
             return STOCK
         try:
-            _inside.busy = True
+            INSIDE.busy = True
             mode = MODE.get()
             if mode is Mode.OFF:
                 return STOCK
-            caller = _find_caller(sys._getframe(1))
-            if caller.f_code is self.framework.array_code:
+            direct = find_direct_caller(2)
+            if direct.f_code is self.framework.array_code:
                 door = Door.ARRAY
             plan = examine(self.framework, x, door)
             if not plan.problems:
                 return STOCK
-            if mode is not Mode.PERMISSIVE or plan.refused or _is_unwanted(door):
-                return Outcome(error=self._explain(error, x, door, caller, plan))
+            if mode is not _PERMISSIVE or plan.is_refused or _is_unwanted(door):
+                return Outcome(error=self._explain(error, x, door, direct, plan))
             try:
-                return Outcome(self._convert(x, door, caller, plan))
+                return Outcome(convert(self.framework, x, door, direct, plan))
             except (ConversionWarning, HazardWarning) as warning:  # the user's filters make errors of our warnings
                 return Outcome(error=warning, cause=error)
             except Exception as failure:
-                explained = self._explain(error, x, door, caller, replace(plan, refused=True))
-                explained.add_note(_wording.note_failed_conversion(failure))
+                explained = self._explain(error, x, door, direct, plan.refuse())
+                explained.add_note(phrases.note_failed_conversion(failure))
                 return Outcome(error=explained)
         except Exception as own:
             with contextlib.suppress(Exception):  # where memory or the stack is full, this fails too
-                error.add_note(_wording.note_own_failure(own))
+                error.add_note(phrases.note_own_failure(own))
             return STOCK
         finally:
-            _inside.busy = False
+            INSIDE.busy = False
 
-    def warn_hazard(self, x: Any, hazard: str, find_place: Callable[[FrameType], str | None] | None = None) -> None:
+    def check(self, x: Any, door: Door) -> Outcome | None:
+        """Return the error to raise, as an outcome, for a conversion that worked, where strict mode finds it wrong."""
+        if INSIDE.busy or not self.active or MODE.get() is not Mode.STRICT:
+            return None
+        try:
+            INSIDE.busy = True
+            direct = find_direct_caller(2)
+            if direct.f_code is self.framework.array_code:
+                door = Door.ARRAY
+            with self.framework.undisturbed():
+                plan = self.framework.plan_hazards(x, door)
+            if not plan.problems:
+                return None
+            failure = self._capture(x, door, find_caller(direct, self.framework.array_code), plan, is_hazard=True)
+            return refuse_hazard(failure, door.call)
+        except Exception:
+            return None  # the conversion worked: nothing of ours may spoil it
+        finally:
+            INSIDE.busy = False
+
+    def warn_hazard(self, x: Any, template: str, find_detail: FindDetail = lambda frame: "") -> None:
         """Warn, once per call site, of what was lost in a conversion that worked; called by the guarded function.
 
-        `find_place` adds where, or what else there is to say; if it gives None, nothing was lost.
+        `template` is the sentence, over ``{subject}`` and ``{detail}``; if `find_detail` gives None, nothing was lost.
         """
-        if _inside.busy or not self.active:
+        if INSIDE.busy or not self.active:
             return
         try:
-            _inside.busy = True
+            INSIDE.busy = True
             if MODE.get() is not Mode.OFF:
-                self.warn_hazard_at(find_user_frame(_find_caller(sys._getframe(1))), x, hazard, find_place)
+                self.warn_hazard_at(find_caller(find_direct_caller(2)).frame, x, template, find_detail)
         except HazardWarning:
             raise  # the user's filters make errors of our warnings
         except Exception:
             return  # the conversion worked: nothing of ours may spoil it
         finally:
-            _inside.busy = False
+            INSIDE.busy = False
 
-    def warn_hazard_at(
-        self, frame: FrameType, x: Any, hazard: str, find_place: Callable[[FrameType], str | None] | None = None
-    ) -> None:
+    def warn_hazard_at(self, frame: FrameType, x: Any, template: str, find_detail: FindDetail) -> None:
         """Do so for the line that `frame` runs.
 
         Raises:
             HazardWarning: the user's filters make errors of our warnings.
         """
-        key = (id(frame.f_code), frame.f_lineno)
-        if key in self._hazards or len(self._hazards) >= _MOST_HAZARDS or get_rank():
-            return
-        place = find_place(frame) if find_place is not None else ""
-        if place is None:
-            return
-        subject = self.framework.describe(x)()
-        _warn_at(locate(frame), frame, HazardWarning(_wording.warn_hazard(hazard, subject, place)))
-        self._hazards[key] = frame.f_code  # keeps the id from being used again
+        self._hazards.warn(frame, x, template, find_detail)
 
-    def warn_severed(self, names: Sequence[str], site: Site, expression: str) -> None:
-        """Warn of parameters that got no gradient, since a conversion at `site` cut their path."""
-        if self.active and not get_rank():
-            warning = SeveredGradientWarning(_wording.warn_severed(names, site, expression))
-            warnings.warn_explicit(warning, SeveredGradientWarning, site.filename, site.lineno)
-
-    def _find_alias(self, x: Any, door: Door, frame: FrameType) -> str:
-        """Return what is to be said of an array that shares the memory of `x`."""
-        if READONLY.get():
-            return "exported" if door is Door.DLPACK else "readonly"
-        try:
-            with self.framework.undisturbed():
-                return self.framework.find_alias(x, frame)
-        except Exception:
-            return ""
-
-    def check(self, x: Any, door: Door) -> Outcome | None:
-        """Return the error to raise, as an outcome, for a conversion that worked, where strict mode finds it wrong."""
-        if _inside.busy or not self.active or MODE.get() is not Mode.STRICT:
-            return None
-        try:
-            _inside.busy = True
-            caller = _find_caller(sys._getframe(1))
-            if caller.f_code is self.framework.array_code:
-                door = Door.ARRAY
-            with self.framework.undisturbed():
-                plan = self.framework.plan_strictly(x, door)
-            if not plan.problems:
-                return None
-            failure, _ = self._capture(x, door, caller, plan, self.framework.plan_strictly)
-            return make_unless_accepted(failure, _CALLS[door])
-        except Exception:
-            return None  # the conversion worked: nothing of ours may spoil it
-        finally:
-            _inside.busy = False
-
-    def warn_exported(self, x: Any) -> None:
-        """Warn, once per call site, where DLPack exports something else than the tensor's values."""
-        self.warn_hazard(x, "exported", lambda frame: self._describe_export(x))
-
-    def _describe_export(self, x: Any) -> str | None:
-        """Return what is wrong with the capsule of `x`, and what to write instead; None: it is right."""
-        with self.framework.undisturbed():
-            problems = self.framework.plan_export(x).problems
-            if not problems:
-                return None
-            diagnosis = make_diagnosis(self.framework.plan(x, Door.NUMPY), self.framework.describe(x)())
-        return _wording.describe_export(diagnosis, problems)
+    def warn_severed(self, *about: Any) -> None:
+        """Warn of parameters that got no gradient; see `warn_of_severed`."""
+        if self.active:
+            warn_of_severed(*about)
 
     def permits(self, x: Any, door: Door) -> bool:
         """Tell whether a conversion of `x` at `door` would be made, here and now; never raises."""
-        if _inside.busy or not self.active:
+        if INSIDE.busy or not self.active:
             return False
         try:
-            if MODE.get() is not Mode.PERMISSIVE or _is_unwanted(door):
+            if MODE.get() is not _PERMISSIVE or _is_unwanted(door):
                 return False
-            return not examine(self.framework, x, door).refused
+            return not examine(self.framework, x, door).is_refused
         except Exception:
             return False
 
-    def convert(self, x: Any, door: Door) -> Any:
+    def convert_permitted(self, x: Any, door: Door) -> Any:
         """Convert `x`, which `permits` allowed, without an error to answer; called by the guarded function.
 
         Returns NotImplemented if the conversion itself fails: stock, which gives no error here, is asked instead.
         """
-        was_busy, _inside.busy = _inside.busy, True
-        try:
-            return self._convert(x, door, _find_caller(sys._getframe(1)), examine(self.framework, x, door))
-        except (ConversionWarning, HazardWarning):
-            raise
-        except Exception:
-            return NotImplemented
-        finally:
-            _inside.busy = was_busy
+        return self._try(x, door, find_direct_caller(2))
 
-    def convert_ahead(self, x: Any, plan: Plan, caller: FrameType) -> Any:
-        """Convert `x` for `caller` by the plan that was foreseen, without asking the stock code first.
+    def convert_ahead(self, x: Any, plan: Plan) -> Any:
+        """Convert `x` by the plan that was foreseen, without asking the stock code first.
 
         Returns NotImplemented where that is not this guard's business now: inside no_grad, for one, nothing is wrong.
         """
-        if not plan.problems or _inside.busy or not self.active or MODE.get() is not _PERMISSIVE:
+        if not plan.problems or INSIDE.busy or not self.active or MODE.get() is not _PERMISSIVE:
             return NotImplemented
+        direct = find_direct_caller(3)
+        return self._try(x, _NUMPY if direct.f_code is not self.framework.array_code else Door.ARRAY, direct, plan)
+
+    def _try(self, x: Any, door: Door, direct: FrameType, plan: Plan | None = None) -> Any:
+        was_busy, INSIDE.busy = INSIDE.busy, True
         try:
-            _inside.busy = True
-            if plan.copies and _memory.find_limit(self.framework.result_nbytes(x, plan)) is not None:
+            if door is not _NUMPY and _is_unwanted(door):
                 return NotImplemented
-            if caller.f_code is not self.framework.array_code:
-                return self._convert(x, _NUMPY, caller, plan)
-            return NotImplemented if _is_unwanted(Door.ARRAY) else self._convert(x, Door.ARRAY, caller, plan)
+            return convert(self.framework, x, door, direct, plan or examine(self.framework, x, door))
         except (ConversionWarning, HazardWarning):
             raise
         except Exception:
-            return NotImplemented  # the stock code is asked, and its error answered, as if nobody had looked ahead
+            return NotImplemented  # the stock code is asked, and its error answered, if it has one
         finally:
-            _inside.busy = False
+            INSIDE.busy = was_busy
 
-    def _explain(self, error: Exception, x: Any, door: Door, caller: FrameType, plan: Plan) -> ConversionError:
-        failure, plan = self._capture(x, door, caller, plan, self.framework.plan)
-        return explain_error(error, plan, failure.order, failure.diagnose, failure.site)
+    def _explain(self, error: Exception, x: Any, door: Door, direct: FrameType, plan: Plan) -> ConversionError:
+        caller = find_caller(direct, self.framework.array_code)
+        failure = self._capture(x, door, caller, plan, _find_remarks(plan, door))
+        if plan.headline is None:
+            raise ValueError("a tensor without problems has no error to explain")
+        return make_error(error, plan.headline.kind, failure.diagnose, failure.site)
 
     def _capture(
-        self, x: Any, door: Door, caller: FrameType, plan: Plan, find_plan: Callable[[Any, Door], Plan]
-    ) -> tuple[Failure, Plan]:
+        self, x: Any, door: Door, caller: Caller, plan: Plan, remarks: tuple[str, ...] = (), is_hazard: bool = False
+    ) -> Failure:
         framework = self.framework
-        asking = Asking.find(caller, framework.array_code)
         with framework.undisturbed():
             if door is Door.DLPACK:
                 # A capsule may stay on its device; the array that the reader is after may not.
-                whole = find_plan(x, Door.NUMPY)
-                plan = replace(whole, problems=plan.problems, refused=plan.refused)
-            return Failure.capture(framework, x, plan, door, asking, _find_remarks(plan, door)), plan
-
-    def _convert(self, x: Any, door: Door, caller: FrameType, plan: Plan) -> Any:
-        """Return the array that `plan` makes of `x`; book it, and warn where `caller` is a new call site."""
-        framework = self.framework
-        begun = perf_counter() if plan.waits else 0.0
-        result = plan.run_tensor(x, framework.names) if door is _DLPACK else plan.run(x, framework.names)
-        seconds = perf_counter() - begun if begun else 0.0
-        copies = plan.copies
-        if not copies and READONLY.get():
-            result = framework.protect(result)
-            copies = door is _DLPACK
-        place = LEDGER.places.get((id(caller.f_code), caller.f_lasti))  # most callers are the user's own
-        if place is None:
-            frame = find_user_frame(caller)
-            place = LEDGER.places.get((id(frame.f_code), frame.f_lasti))
-        if place is None or not place.entry.warned or not (plan.array in place.met or place.is_settled):
-            place = self._meet(x, door, caller, plan, place)
-        if plan.cuts and (watch := framework.watch) is not None and place.look_at <= watch.steps:
-            self._watch(watch, x, place, caller)
-        nbytes, device = framework.result_nbytes(x, plan), plan.device
-        LEDGER.add(
-            place.entry,
-            door is _NUMPY or door is _FORCE,
-            nbytes,
-            nbytes if copies else 0,
-            device,
-            framework.count_bytes(x) if device else 0,
-            seconds,
-        )
-        return result
-
-    def _watch(self, watch: Watch, x: Any, place: Place, caller: FrameType) -> None:
-        """Have the parameters upstream of `x` watched."""
-        entry = place.entry
-        try:
-            with self.framework.undisturbed():
-                text = entry.edits[0].old if entry.edits else ", ".join(entry.names)
-                place.look_at = watch.remember(x, entry, entry.site, text, find_user_frame(caller))
-        except HazardWarning:
-            raise  # the user's filters make errors of our warnings
-        except Exception:
-            place.look_at = sys.maxsize
-
-    def _meet(self, x: Any, door: Door, caller: FrameType, plan: Plan, place: Place | None) -> Place:
-        """Note a place, or a conversion that is new there; warn if its line is new. Return the place."""
-        framework = self.framework
-        asking = Asking.find(caller, framework.array_code)
-        site = asking.get_site()
-        if place is None:
-            place = LEDGER.make_place(asking.frame, site)
-        entry = place.entry
-        if entry.warned and (plan.array in place.met or place.is_settled):
-            return place
-        united = plan if place.plan is None else framework.unite(place.plan, plan)
-        with framework.undisturbed():
-            reading = read_conversion(x, united or plan, asking, site)
-            diagnosis = make_diagnosis(plan, framework.describe(x)(), reading=reading)
-        if not entry.warned:
-            if not get_rank():  # one of several processes speaks for all; each counts
-                alias = "" if plan.copies else self._find_alias(x, door, asking.frame)
-                _warn_at(site, asking.frame, ConversionWarning(_wording.warn_converted(diagnosis, alias)))
-            entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
-        kinds = tuple(p.kind.value for p in plan.problems)
-        place.plan = united or place.plan
-        obstacle = "conflict" if united is None else "" if reading.edits else "unread"
-        digest = digest_source(asking.frame) if reading.edits else ""
-        found = Found(kinds, reading.name or "", site.library, diagnosis.shown or "", reading.edits, obstacle, digest)
-        LEDGER.note(place, plan.array, found)
-        return place
+                whole = (framework.plan_hazards if is_hazard else framework.plan)(x, Door.NUMPY)
+                plan = replace(whole, problems=plan.problems, headline=plan.headline, is_refused=plan.is_refused)
+            introspection = framework.introspect(x, is_dying=sys.getrefcount(x) <= _HELD_BY_US)
+            return Failure(framework, plan, introspection, caller.make_site(), remarks, is_hazard)
 
 
-def is_inside() -> bool:
-    """Tell whether this thread is converting: what our own conversion calls is not looked at."""
-    return _inside.busy
+def refuse_hazard(failure: Failure, call: str) -> Outcome | None:
+    """Return the error for a conversion that worked and should not, as an outcome, unless the baseline accepts it."""
+    problems, baseline = failure.plan.problems, ACCEPTANCE.baseline
+    if baseline is not None and baseline.accepts(failure.site, [p.cause for p in problems]):
+        return None
+    text = phrases.say_hazard(problems[0].kind, call)
+    return Outcome(error=SilentError(text, failure.diagnose, failure.site))
+
+
+def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
+    """Return what stops `x` at `door` and what cures it; refused if the array would not fit into memory."""
+    with framework.undisturbed():
+        plan = framework.plan(x, door)
+    if _is_undecided(plan):
+        plan = plan.refuse()
+    is_open = plan.problems and plan.array_nbytes and not plan.is_refused
+    limit = find_limit(plan.array_nbytes) if is_open else None
+    if limit is None:
+        return plan
+    facts = {"needed": format_bytes(plan.array_nbytes), "limit": format_bytes(limit)}
+    return plan.refuse(Problem(plan.problems[-1].kind, "too_large", phrases.TOO_LARGE, facts, is_refused=True))
 
 
 def _is_unwanted(door: Door) -> bool:
@@ -322,109 +217,55 @@ def _is_unwanted(door: Door) -> bool:
     return not door.is_explicit and ONLY.get() == "explicit"
 
 
-def _find_remarks(plan: Plan, door: Door) -> tuple[Remark, ...]:
-    """Return what is to be said where permissive mode was told not to convert."""
-    if MODE.get() is not Mode.PERMISSIVE:
-        return ()
-    if _is_unwanted(door):
-        return (Remark("implicit"),)
-    return (Remark("undecided"),) if _is_undecided(plan) else ()
-
-
 def _is_undecided(plan: Plan) -> bool:
     """Tell whether the conversion would change the dtype, and the user is to say to which."""
     return DTYPE.get() == "raise" and plan.array is not None and any(p.kind is Kind.DTYPE for p in plan.problems)
 
 
-def _find_caller(guarded: FrameType) -> FrameType:
-    """Return the frame that called the guarded function; `guarded` is that function's or a helper's beside it."""
-    frame, own_file = guarded, guarded.f_code.co_filename
-    while frame.f_code.co_filename == own_file and frame.f_back is not None:
-        frame = frame.f_back
-    return frame
+def _find_remarks(plan: Plan, door: Door) -> tuple[str, ...]:
+    """Return what is to be said where permissive mode was told not to convert."""
+    if MODE.get() is not _PERMISSIVE:
+        return ()
+    if _is_unwanted(door):
+        return (phrases.IMPLICIT,)
+    return (phrases.UNDECIDED,) if _is_undecided(plan) else ()
 
 
-def _warn_at(site: Site, frame: FrameType, warning: Warning) -> None:
-    warnings.warn_explicit(
-        warning,
-        type(warning),
-        site.filename,
-        site.lineno,
-        module=frame.f_globals.get("__name__"),
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
-    )
-
-
-def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:
-    """Return what stops `x` at `door` and what cures it; refused if the array would not fit into memory."""
-    with framework.undisturbed():
-        plan = framework.plan(x, door)
-        if _is_undecided(plan):
-            plan = replace(plan, refused=True)
-        if plan.refused or not (plan.copies and plan.problems):
-            return plan
-        needed = framework.result_nbytes(x, plan)
-        limit = _memory.find_limit(needed)
-        if limit is None:
-            return plan
-        facts = {"needed": format_bytes(needed), "limit": format_bytes(limit)}
-        too_large = Problem(plan.problems[-1].kind, "too_large", facts, refused=True)
-        return replace(plan, problems=(*plan.problems, too_large), refused=True)
-
-
-def diagnose_with(framework: Framework, x: Any, name: str | None) -> Diagnosis:
+def diagnose_tensor(framework: Framework, x: Any, name: str | None) -> Diagnosis:
     """Look at a tensor of `framework`; see `safe_numpy.diagnose`."""
-    plan = examine(framework, x)
-    with framework.undisturbed():
-        order, size = framework.order(Door.NUMPY), count_copied(framework, x, plan)
-        return make_diagnosis(plan, framework.describe(x)(), order, reading=Reading(name), array_nbytes=size)
+    return make_diagnosis(examine(framework, x), Reading(name))
 
 
-def convert_with(framework: Framework, x: Any, find_path: Callable[[], str]) -> Any:
-    """Convert a tensor of `framework` because the user asked for it: no warning, nothing booked.
+def convert_tensor(framework: Framework, x: Any, find_path: Callable[[], str]) -> Any:
+    """Convert a tensor of `framework` because the user asked for it: no warning, nothing counted.
 
     Raises:
         ConversionError: it cannot be converted; the message calls the tensor by its path in the user's nesting.
     """
-    plan = framework.foresee(x)
-    if plan is None or plan.copies:  # a copy may be too large
-        plan = examine(framework, x)
-    was_busy, _inside.busy = _inside.busy, True
+    plan = framework.foresee(x) or examine(framework, x)
+    was_busy, INSIDE.busy = INSIDE.busy, True
     try:
-        if not plan.refused:
-            return plan.run(x, framework.names)
-        original = _find_stock_error(framework, x)
+        if not plan.is_refused:
+            return plan.run(x, Door.NUMPY)
+        original = _find_stock_error(x)
     finally:
-        _inside.busy = was_busy
-    with framework.undisturbed():
-        describe, order = framework.describe(x), framework.order(Door.NUMPY)
-    frame = find_user_frame(sys._getframe(1))
-    site, name = locate(frame), name_tree(frame) + find_path()
-
-    def diagnose(traceback: object) -> Diagnosis:
-        return make_diagnosis(plan, describe(), order, reading=Reading(name), site=site)
-
-    raise explain_error(original, plan, order, diagnose, site)
-
-
-def explain_error(
-    original: Exception,
-    plan: Plan,
-    order: tuple[str, ...],
-    diagnose: Callable[[TracebackType | None], Diagnosis],
-    site: Site,
-) -> ConversionError:
-    """Return `original`, explained; what takes time waits until somebody reads it."""
-    headline = find_headline(plan.problems, order)
-    if headline is None:
-        raise ValueError("a tensor without problems has no error to explain")
-    return make_error(original, headline.kind, diagnose, site)
+        INSIDE.busy = was_busy
+    caller = find_caller(find_direct_caller())
+    site, path = caller.make_site(), find_path()
+    if plan.headline is None:
+        raise original
+    try:
+        name = read_source(lambda lookup: lookup.name_argument(caller.frame, "to_numpy")) or "tree"
+    except Exception:
+        name = "tree"
+    reading = Reading(name + path)
+    raise make_error(original, plan.headline.kind, lambda traceback: make_diagnosis(plan, reading, site), site)
 
 
-def _find_stock_error(framework: Framework, x: Any) -> Exception:
+def _find_stock_error(x: Any) -> Exception:
     """Return the error that the framework itself has for `x`, or a ValueError where it has none."""
     try:
-        framework.to_array(x)
+        x.numpy()
     except Exception as error:
         return error
     return ValueError("the tensor has no values to convert")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from safe_numpy.config import modes as _modes
+from safe_numpy.config.modes import MODE, Mode
 from safe_numpy.version import __version__
 
 _RUN_OPTIONS = ("--mode", "-h", "--help")
@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status."""
     given, program = _split(list(sys.argv[1:] if arguments is None else arguments))
-    parsed = _make_parser().parse_args(given)
+    parsed = _make_arguments().parse_args(given)
     parsed.program = program
     command: Any = parsed.command
     return int(command(parsed))
@@ -48,7 +48,7 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:end], arguments[end:]
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def _make_arguments() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="safe-numpy",
         description="Says why a tensor cannot become a NumPy array, all reasons at once, with a fix that runs.",
@@ -113,20 +113,20 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
 
 def _read_ledgers(paths: Sequence[Path]) -> Any:
     """Return the report of all ledgers; in a folder, what is none is passed over, with a word."""
-    from safe_numpy.ledger import files as _ledger_file
-    from safe_numpy.ledger import report as _report
+    from safe_numpy.ledger.files import NoLedgerError, find_ledgers
+    from safe_numpy.ledger.report import merge_reports, read_report
 
     reports = []
-    for file in _ledger_file.find(paths):
+    for file in find_ledgers(paths):
         try:
-            reports.append(_ledger_file.read(file))
-        except _ledger_file.NoLedgerError as error:
+            reports.append(read_report(file))
+        except NoLedgerError as error:
             if file in paths:
                 raise
             print(f"safe-numpy: {error}: passed over", file=sys.stderr)
     if not reports:
         raise FileNotFoundError(f"no ledger in {', '.join(map(str, paths))}")
-    return _report.merge(reports)
+    return merge_reports(reports)
 
 
 def _report(parsed: argparse.Namespace) -> int:
@@ -144,14 +144,14 @@ def _report(parsed: argparse.Namespace) -> int:
 def _fix(parsed: argparse.Namespace) -> int:
     try:
         whole = _read_ledgers(parsed.paths)
-        from safe_numpy.interfaces import codemod as fix
-        from safe_numpy.ledger import files as _ledger_file
+        from safe_numpy.interfaces.codemod import plan_rewritings
+        from safe_numpy.ledger.files import replace_file
 
-        rewritings, skipped = fix.plan(whole)
+        rewritings, skipped = plan_rewritings(whole)
         for rewriting in rewritings:
             print(rewriting.diff(), end="")
             if parsed.apply:
-                _ledger_file.replace_file(rewriting.path, rewriting.new)
+                replace_file(rewriting.path, rewriting.new)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "libcst":
             raise
@@ -169,21 +169,21 @@ def _fix(parsed: argparse.Namespace) -> int:
     return 1 if skipped else 0
 
 
-def _read_mode(word: str) -> _modes.Mode:
+def _read_mode(word: str) -> Mode:
     try:
-        return _modes.parse(word)
+        return MODE.parse(word)
     except ValueError as error:
-        words = [m.value for m in _modes.Mode]
+        words = [m.value for m in Mode]
         close = difflib.get_close_matches(word, words, 1)
         raise argparse.ArgumentTypeError(f"{error}" + (f"; did you mean {close[0]!r}?" if close else "")) from None
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from safe_numpy.interfaces import run as launcher
+    from safe_numpy.interfaces.run import launch
 
     if not parsed.program:
         parsed.parser.error("expected a script, -m module or -c code")
-    return launcher.launch(parsed.program, parsed.mode)
+    return launch(parsed.program, parsed.mode)
 
 
 def _demo(parsed: argparse.Namespace) -> int:
@@ -195,8 +195,8 @@ def _demo(parsed: argparse.Namespace) -> int:
 def _doctor(parsed: argparse.Namespace) -> int:
     from safe_numpy.interfaces import doctor
 
-    findings = doctor.examine()
-    print(doctor.to_json(findings) if parsed.json else doctor.to_text(findings))
+    findings = doctor.examine_everything()
+    print(doctor.render_json(findings) if parsed.json else doctor.render_text(findings))
     return 1 if findings["broken"] else 0
 
 

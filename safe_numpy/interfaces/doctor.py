@@ -8,17 +8,17 @@ import json
 import platform
 from typing import Any
 
-from safe_numpy import installing as _install
-from safe_numpy.config import modes as _modes
-from safe_numpy.diagnosis import framework as frameworks
+from safe_numpy.config.modes import MODE
+from safe_numpy.diagnosis.framework import iterate_loaded
 from safe_numpy.diagnosis.registry import FRAMEWORKS
+from safe_numpy.installing import list_doors
 from safe_numpy.interfaces import autoload
 from safe_numpy.version import __version__
 
 _PACKAGES = ("numpy", "torch", "tensorflow", "keras", "wrapt")
 
 
-def examine() -> dict[str, Any]:
+def examine_everything() -> dict[str, Any]:
     """Import what is installed and look at it.
 
     Returns:
@@ -30,9 +30,9 @@ def examine() -> dict[str, Any]:
     versions = {"python": platform.python_version(), "safe_numpy": __version__}
     versions |= {name: version for name in _PACKAGES if (version := _find_version(name, modules.get(name)))}
     devices: list[str] = []
-    for framework in frameworks.loaded():
-        devices += framework.find_devices()
-        trouble = framework.find_trouble()
+    for framework in iterate_loaded():
+        found, trouble = framework.examine_environment()
+        devices += found
         if trouble:
             broken.append(trouble)
     if not any(modules[name] for name in FRAMEWORKS):
@@ -40,9 +40,9 @@ def examine() -> dict[str, Any]:
     return {
         "versions": versions,
         "devices": devices,
-        "doors": _install.list_doors(),
-        "mode": _modes.get_mode().value,
-        "set_by": _modes.MODE.get_speaker(),
+        "doors": list_doors(),
+        "mode": MODE.get().value,
+        "set_by": MODE.get_speaker(),
         "autoload": autoload.find_file().exists(),
         "broken": broken,
     }
@@ -69,12 +69,12 @@ def _find_version(name: str, module: Any) -> str | None:
         return None
 
 
-def to_json(findings: dict[str, Any]) -> str:
+def render_json(findings: dict[str, Any]) -> str:
     """Return the findings for a program."""
     return json.dumps(findings, indent=2)
 
 
-def to_text(findings: dict[str, Any]) -> str:
+def render_text(findings: dict[str, Any]) -> str:
     """Return the findings for a person."""
     rows = [(name, version) for name, version in findings["versions"].items()]
     rows.append(("devices", ", ".join(findings["devices"]) or "none"))

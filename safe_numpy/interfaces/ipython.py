@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import display
 
-from safe_numpy import installing as _install
-from safe_numpy.config import modes as _modes
+from safe_numpy.config import modes
 from safe_numpy.config.modes import Mode
-from safe_numpy.interfaces.status import describe_status
+from safe_numpy.diagnosis.registry import FRAMEWORKS
+from safe_numpy.installing import install, is_installed, uninstall, wake_if_asked
 from safe_numpy.ledger.report import report
 from safe_numpy.postmortem.why import find_unsaid
 
@@ -22,7 +23,7 @@ _WORDS = (*(m.value for m in Mode), "report", "status")
 def wire(shell: Any) -> None:
     """Register the magics and the two hooks; harmless when called twice."""
     shell.register_magics(SafeNumpyMagics)
-    # IPython registers a function once, however often it is asked to
+    # IPython registers a function once, however often it is asked to (https://github.com/ipython/ipython/pull/12625)
     shell.events.register("pre_run_cell", before_cell)
     shell.events.register("post_run_cell", after_cell)
 
@@ -37,14 +38,14 @@ def unwire(shell: Any) -> None:
 
 
 def before_cell(info: Any = None) -> None:
-    """Hear the variable: where it was `off` so far, nothing else is in place to do so."""
-    _install.wake_if_asked()
+    """Look at the variable: where it was `off` so far, nothing else is in place to do so."""
+    wake_if_asked()
 
 
 def after_cell(result: Any) -> None:
     """Show below the traceback what the error itself does not say."""
     error = result.error_before_exec or result.error_in_exec
-    if error is None or not _install.is_installed() or _modes.get_mode() is Mode.OFF:
+    if error is None or not is_installed() or modes.get_mode() is Mode.OFF:
         return
     explanation = find_unsaid(error)
     if explanation is not None:
@@ -72,7 +73,7 @@ class SafeNumpyMagics(Magics):
         if word == "status":
             print(describe_status())
             return None
-        _modes.set_mode(_find_mode(word, _WORDS))
+        modes.set_mode(_find_mode(word, _WORDS))
         return None
 
     def _run(self, mode: Mode, cell: str) -> Any:
@@ -80,7 +81,7 @@ class SafeNumpyMagics(Magics):
         shell: Any = self.shell
         show, shell.showtraceback = shell.showtraceback, _show_nothing
         try:
-            with _modes.mode(mode):
+            with modes.mode(mode):
                 result = shell.run_cell(cell)
         finally:
             shell.showtraceback = show
@@ -96,7 +97,7 @@ def _show_nothing(*args: Any, **kwargs: Any) -> None:
 
 def _find_mode(word: str, words: tuple[str, ...]) -> Mode:
     try:
-        return _modes.parse(word)
+        return modes.MODE.parse(word)
     except ValueError:
         close = difflib.get_close_matches(word, words, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -104,13 +105,26 @@ def _find_mode(word: str, words: tuple[str, ...]) -> Mode:
 
 
 def load(shell: Any) -> None:
-    """Be ``%load_ext safe_numpy``."""
-    if _modes.get_mode() is not Mode.OFF:
-        _install.install()
+    """Serve ``%load_ext safe_numpy``."""
+    if modes.get_mode() is not Mode.OFF:
+        install()
     wire(shell)
 
 
 def unload(shell: Any) -> None:
-    """Be ``%unload_ext safe_numpy``."""
+    """Serve ``%unload_ext safe_numpy``."""
     unwire(shell)
-    _install.uninstall()
+    uninstall()
+
+
+def describe_status() -> str:
+    """Return a few lines for a person."""
+    guarded = [name for name in FRAMEWORKS if name in sys.modules]
+    waiting = [name for name in FRAMEWORKS if name not in sys.modules]
+    if not is_installed():
+        return f"mode {modes.get_mode().value}, set by {modes.MODE.get_speaker()}; no guard is installed"
+    lines = [f"mode {modes.get_mode().value}, set by {modes.MODE.get_speaker()}"]
+    lines += [f"{s.name} {s.get()!r}, set by {s.get_speaker()}" for s in modes.POLICIES if s.get() != s.default]
+    lines += [f"guarded: {', '.join(guarded)}"] if guarded else []
+    lines += [f"guarded once imported: {', '.join(waiting)}"] if waiting else []
+    return "\n".join(lines)

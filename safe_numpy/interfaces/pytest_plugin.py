@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from safe_numpy import installing as _install
-from safe_numpy.config import modes as _modes
-from safe_numpy.guard import silent as _silent
-from safe_numpy.ledger import baseline as _baseline
-from safe_numpy.ledger.baseline import Accepted, Baseline
+from safe_numpy.config.modes import MODE, Mode, mode, set_mode
+from safe_numpy.installing import install
+from safe_numpy.ledger.baseline import ACCEPTANCE, Accepted, Baseline, read_baseline, render_baseline
 from safe_numpy.ledger.files import replace_file
-from safe_numpy.ledger.report import Report, from_plain, merge, report, to_plain
+from safe_numpy.ledger.report import Report, from_plain, merge_reports, report, to_plain
 from safe_numpy.postmortem.why import find_unsaid
 
 _HAZARDS = "safe_numpy_hazards"
@@ -25,7 +23,7 @@ _REPORT = "safe_numpy_report"
 class Plugin:
     """The hooks that `pytest_safe_numpy` registers when a mode is asked for."""
 
-    def __init__(self, mode: str | None) -> None:
+    def __init__(self, word: str | None) -> None:
         """Set the mode for the whole run, if one is given.
 
         Raises:
@@ -35,14 +33,14 @@ class Plugin:
         self._baseline: Baseline | None = None
         self._baseline_file: Path | None = None
         """what to write; None: nothing"""
-        if mode is None:
+        if word is None:
             return
         try:
-            _modes.set_mode(mode)
+            set_mode(word)
         except ValueError as error:
             raise pytest.UsageError(f"--safe-numpy, safe_numpy_mode: {error}") from None
-        if _modes.get_mode() is not _modes.Mode.OFF:
-            _install.install()
+        if MODE.get() is not Mode.OFF:
+            install()
 
     def use_baseline(self, root: Path, name: str | None, is_update: bool) -> None:
         """Let strict mode pass the hazards of a baseline file, or find out what belongs there.
@@ -56,7 +54,7 @@ class Plugin:
         accepted: list[Accepted] = []
         if not is_update:
             try:
-                accepted = _baseline.read(file)
+                accepted = read_baseline(file)
             except FileNotFoundError:
                 raise pytest.UsageError(
                     f"no baseline {file}; --safe-numpy-update-baseline writes one of the hazards that occur"
@@ -64,8 +62,8 @@ class Plugin:
             except (OSError, ValueError) as error:
                 raise pytest.UsageError(f"--safe-numpy-baseline: {error}") from None
         self._baseline_file = file if is_update else None
-        self._baseline = _silent.acceptance.baseline = Baseline(root, accepted, is_update)
-        _install.install()
+        self._baseline = ACCEPTANCE.baseline = Baseline(root, accepted, is_update)
+        install()
 
     def enter(self, marker: pytest.Mark) -> AbstractContextManager[Any]:
         """Return the block in which a marked test runs.
@@ -76,7 +74,7 @@ class Plugin:
         if len(marker.args) != 1 or marker.kwargs:
             raise pytest.UsageError('expected one mode: @pytest.mark.safe_numpy("permissive")')
         try:
-            return _modes.mode(marker.args[0])
+            return mode(marker.args[0])
         except ValueError as error:
             raise pytest.UsageError(f"@pytest.mark.safe_numpy: {error}") from None
 
@@ -84,7 +82,7 @@ class Plugin:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
         """Add a section to the report of a failure that does not explain itself."""
         report: pytest.TestReport = yield
-        if call.excinfo is not None and report.failed and _modes.get_mode() is not _modes.Mode.OFF:
+        if call.excinfo is not None and report.failed and MODE.get() is not Mode.OFF:
             explanation = find_unsaid(call.excinfo.value)
             if explanation is not None:
                 report.sections.append(("safe_numpy", str(explanation)))
@@ -110,7 +108,7 @@ class Plugin:
         """Say what was converted, and where."""
         if self._baseline is not None:
             self._conclude(terminalreporter, self._baseline)
-        whole = merge([report(), *self._gathered])
+        whole = merge_reports([report(), *self._gathered])
         if whole.records:
             terminalreporter.section("safe_numpy")
             terminalreporter.line(str(whole))
@@ -119,7 +117,7 @@ class Plugin:
         """Write the baseline, or say what of it is out of date."""
         if self._baseline_file is not None:
             try:
-                replace_file(self._baseline_file, _baseline.to_json(baseline.met).encode())
+                replace_file(self._baseline_file, render_baseline(baseline.met).encode())
                 text = f"{len(baseline.met)} accepted hazards written to {self._baseline_file}"
             except OSError as error:
                 text = f"the baseline could not be written: {error}"

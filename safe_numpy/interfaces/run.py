@@ -13,8 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from safe_numpy.config import modes as _modes
-from safe_numpy.config.modes import Mode
+from safe_numpy.config.modes import VARIABLE, Mode
 
 START_UP = Path(__file__).parent / "startup"
 
@@ -23,7 +22,7 @@ def launch(program: Sequence[str], mode: Mode | None) -> int:  # noqa: RET503
     """Become ``python program…``; where a process cannot become another one, wait for it and return its status."""
     environment = dict(os.environ)
     if mode is not None:
-        environment[_modes.VARIABLE] = mode.value
+        environment[VARIABLE] = mode.value
     package_home = str(Path(__file__).parents[2])
     inherited = environment.get("PYTHONPATH")
     environment["SAFE_NUMPY_HOME"] = package_home

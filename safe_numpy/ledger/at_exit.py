@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from safe_numpy.config.setting import SWITCH, clean
-from safe_numpy.messages.place import get_rank
+from safe_numpy.config.setting import SWITCH, clean_word
+from safe_numpy.messages.units import get_rank
 from safe_numpy.patching import when_imported
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _state = _State()
 
 def arm() -> None:
     """Arrange for the report, if the variable asks for one; harmless when called twice."""
-    word = clean(os.environ.get(VARIABLE, ""))
+    word = clean_word(os.environ.get(VARIABLE, ""))
     if _state.is_armed or not SWITCH.get(word, bool(word)):
         return
     _state.is_armed = True
@@ -83,7 +83,7 @@ def deliver(is_complete: bool = True) -> None:
         from safe_numpy.ledger.ledger import LEDGER
         from safe_numpy.ledger.report import make_report
 
-        report = make_report([(e, e.figures) for e in LEDGER.list_entries()], is_complete)
+        report = make_report(LEDGER.list_records(), is_complete)
         if file is not None and (report.records or _is_owner()):
             report.to_json(file)
         elif file is None and (report.records or _is_owner()) and sys.stderr is not None:
@@ -111,7 +111,7 @@ def _is_owner() -> bool:
 def _find_file() -> Path | None:
     """Return the file to write; None: the report is to be printed."""
     word = os.environ.get(VARIABLE, "").strip().strip("\"'")
-    if not word or clean(word) in SWITCH:
+    if not word or clean_word(word) in SWITCH:
         return None
     path = Path(word).expanduser()
     rank = get_rank()

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safe_numpy.callsite.frames import Site
+from safe_numpy.diagnosis.facts import Site
 
-_FORMAT = "safe_numpy baseline"
+_BASELINE_FORMAT = "safe_numpy baseline"
 
 
 class Accepted(NamedTuple):
@@ -59,7 +59,16 @@ class Baseline:
         return sorted(self.accepted - self.met)
 
 
-def read(path: Path) -> list[Accepted]:
+class Acceptance:
+    """What strict mode lets pass in this process."""
+
+    baseline: Baseline | None = None
+
+
+ACCEPTANCE = Acceptance()
+
+
+def read_baseline(path: Path) -> list[Accepted]:
     """Read a baseline file.
 
     Raises:
@@ -68,14 +77,14 @@ def read(path: Path) -> list[Accepted]:
     """
     try:
         plain: Any = json.loads(path.read_bytes())
-        if plain["format"] != _FORMAT:
+        if plain["format"] != _BASELINE_FORMAT:
             raise ValueError("the format is another one")
         return [Accepted(*(str(entry[field]) for field in Accepted._fields)) for entry in plain["accepted"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no baseline of safe_numpy: {type(error).__name__}: {error}") from None
 
 
-def to_json(hazards: Iterable[Accepted]) -> str:
+def render_baseline(hazards: Iterable[Accepted]) -> str:
     """Return the content of a baseline file; the same hazards give the same text."""
     entries = [hazard._asdict() for hazard in sorted(hazards)]
-    return json.dumps({"format": _FORMAT, "accepted": entries}, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({"format": _BASELINE_FORMAT, "accepted": entries}, indent=1, ensure_ascii=False) + "\n"

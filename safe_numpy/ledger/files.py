@@ -1,15 +1,13 @@
-"""Ledger files: reports as JSON, written whole or not at all."""
+"""Ledger files: reports as JSON, written whole or not at all. What they hold is plain values."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from safe_numpy.ledger.report import Report, from_plain, to_plain
 
 _FORMAT = "safe_numpy ledger"
 _VERSION = 1
@@ -19,14 +17,14 @@ class NoLedgerError(ValueError):
     """A file is no ledger, or not one of ours; the text says which and why."""
 
 
-def write(report: Report, path: str | os.PathLike[str]) -> None:
-    """Write a report; missing folders are made.
+def write_ledger(plain: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a report, in plain values; missing folders are made.
 
     Raises:
         OSError: it cannot be written; a file that was there is as it was.
     """
-    plain = {"format": _FORMAT, "version": _VERSION, **to_plain(report)}
-    replace_file(Path(path), (json.dumps(plain, indent=1) + "\n").encode())
+    whole = {"format": _FORMAT, "version": _VERSION, **plain}
+    replace_file(Path(path), (json.dumps(whole, indent=1) + "\n").encode())
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -51,8 +49,8 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
-def read(path: Path) -> Report:
-    """Read a ledger file.
+def read_ledger(path: Path) -> Any:
+    """Read a ledger file; what its rows hold is not looked at.
 
     Raises:
         OSError: it cannot be read.
@@ -66,13 +64,10 @@ def read(path: Path) -> Report:
         raise NoLedgerError(f"{path} is no ledger of safe_numpy")
     if plain.get("version") != _VERSION:
         raise NoLedgerError(f"{path} has format version {plain.get('version')}; this safe_numpy reads {_VERSION}")
-    try:
-        return from_plain(plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NoLedgerError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    return plain
 
 
-def find(paths: Iterable[Path]) -> list[Path]:
+def find_ledgers(paths: Iterable[Path]) -> list[Path]:
     """Return the files to read: of a folder all that end in ``.json``.
 
     Raises:

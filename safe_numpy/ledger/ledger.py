@@ -9,14 +9,14 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from time import time
 from types import CodeType, FrameType
 from typing import NamedTuple, TypeVar
 
-from safe_numpy.callsite.frames import Site
 from safe_numpy.diagnosis.causes import Plan
-from safe_numpy.diagnosis.facts import Edit
+from safe_numpy.diagnosis.facts import Edit, Site
 
 MOST_SITES = 10_000
 _MOST_CONVERSIONS = 16
@@ -24,7 +24,7 @@ _MOST_CONVERSIONS = 16
 
 _Item = TypeVar("_Item")
 
-OTHER = Site("other", 0, "")
+OTHER_SITES = Site("other", 0, "")
 """all the sites beyond those"""
 
 
@@ -68,13 +68,12 @@ class Figures(NamedTuple):
 NO_FIGURES = Figures()
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """The conversions at one line of code."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was converted at one line of code, and what is known of it."""
 
     site: Site
-    counted: tuple[int, int, int, int, tuple[tuple[str, int], ...], float, float, float] = NO_FIGURES
-    """the fields of `figures`; a plain tuple, since one is made for every conversion"""
+    figures: Figures = NO_FIGURES
     kinds: tuple[str, ...] = ()
     """kinds of problems that were met"""
     names: tuple[str, ...] = ()
@@ -83,21 +82,54 @@ class Entry:
     """who asked on the line's behalf"""
     fix: str = ""
     """the code to write instead"""
-    worst: int = 0
-    """how many problems `fix` is for"""
     edits: tuple[Edit, ...] = ()
     """what to change in the file; several for one place, if tensors there needed different things"""
     obstacle: str = ""
-    """why the edits are not all there is to do: a key of `_wording.OBSTACLES`"""
+    """why the edits are not all there is to do: a key of `codemod.OBSTACLES`"""
     file_digest: str = ""
-    """of the text that ran; see `_fingerprint`"""
-    code: CodeType | None = field(default=None, repr=False)
-    warned: bool = False
+    """of the text that ran; see `digest_lines`"""
+    solved: int = 0
+    """how many problems `fix` is for"""
 
     @property
-    def figures(self) -> Figures:
-        """What was counted here."""
-        return Figures(*self.counted)
+    def key(self) -> tuple[str, int, str]:
+        """What the same line has in every process."""
+        return self.site.filename, self.site.lineno, self.site.function
+
+    def merge(self, other: Record) -> Record:
+        """Return what was converted here and in `other`, of the same line."""
+        larger = max((self, other), key=lambda record: record.solved)
+        is_same = not self.file_digest or not other.file_digest or self.file_digest == other.file_digest
+        return Record(
+            self.site,
+            self.figures.merge(other.figures),
+            join(self.kinds, other.kinds),
+            join(self.names, other.names),
+            join(self.libraries, other.libraries),
+            larger.fix,
+            join(self.edits, other.edits),
+            self.obstacle or other.obstacle or ("" if is_same else "versions"),
+            self.file_digest or other.file_digest,
+            larger.solved,
+        )
+
+
+class Entry:
+    """The conversions at one line of code, still being written to."""
+
+    __slots__ = ("counted", "record", "warned")
+
+    def __init__(self, site: Site, warned: bool = False) -> None:
+        self.record = Record(site)
+        """what is known of the line; replaced as a whole"""
+        self.counted: tuple[int, int, int, int, tuple[tuple[str, int], ...], float, float, float] = NO_FIGURES
+        """the fields of its `Figures`; a plain tuple, since one is made for every conversion"""
+        self.warned = warned
+
+    def make_record(self) -> Record:
+        """Return what was counted here, and what is known of it."""
+        site = replace(self.record.site, library="", code=None)
+        return replace(self.record, site=site, figures=Figures(*self.counted))
 
 
 class Place:
@@ -109,7 +141,7 @@ class Place:
         self.entry = entry
         self.code = code  # keeps the id in the key from being used again
         self.is_kept = is_kept
-        """False: the book is full, and nobody will remember what was met here"""
+        """False: the ledger is full, and nobody will remember what was met here"""
         self.met: set[str | None] = set()
         """the conversions"""
         self.plan: Plan | None = None
@@ -123,20 +155,8 @@ class Place:
         return not self.is_kept or len(self.met) >= _MOST_CONVERSIONS
 
 
-class Found(NamedTuple):
-    """What the source says of a conversion."""
-
-    kinds: tuple[str, ...]
-    name: str
-    library: str
-    fix: str
-    edits: tuple[Edit, ...]
-    obstacle: str
-    file_digest: str
-
-
 class Ledger:
-    """The book: one entry per line of code that converts, at most `most` of them, then one for all the others."""
+    """One entry per line of code that converts, at most `most` of them, then one for all the others."""
 
     def __init__(self, most: int = MOST_SITES) -> None:
         self.most = most
@@ -153,35 +173,28 @@ class Ledger:
     def make_place(self, frame: FrameType, site: Site) -> Place:
         """Return the place where `frame` stands, in the entry of its line; or that of all the other sites."""
         code = frame.f_code
-        key = (id(code), site.lineno)
+        key = (id(code), site.lineno)  # the entry's site keeps the code, and so the id
         with self._lock:
             entry = self._entries.get(key)
             if entry is None and len(self._entries) < self.most:
                 if os.path.isfile(site.filename):
                     site = replace(site, filename=os.path.abspath(site.filename))  # the directory may change
-                entry = self._entries[key] = Entry(site, code=code)
+                entry = self._entries[key] = Entry(site)
             if entry is None:
-                entry = self._entries.setdefault(None, Entry(OTHER, warned=True))
-            is_kept = entry.site is not OTHER and len(self.places) < 4 * self.most
+                entry = self._entries.setdefault(None, Entry(OTHER_SITES, warned=True))
+            is_kept = entry.record.site is not OTHER_SITES and len(self.places) < 4 * self.most
             place = Place(entry, code, is_kept)
             if is_kept:
                 self.places[id(code), frame.f_lasti] = place
         self.on_place()
         return place
 
-    def note(self, place: Place, conversion: str | None, found: Found) -> None:
+    def note(self, place: Place, conversion: str | None, found: Record) -> None:
         """Enter what was found out about a conversion, beside what was known of its line."""
         entry = place.entry
         with self._lock:
             place.met.add(conversion)
-            entry.kinds = unite(entry.kinds, found.kinds)
-            entry.names = unite(entry.names, [found.name] if found.name else [])
-            entry.libraries = unite(entry.libraries, [found.library] if found.library else [])
-            entry.edits = unite(entry.edits, found.edits)
-            entry.obstacle = entry.obstacle or found.obstacle
-            entry.file_digest = entry.file_digest or found.file_digest
-            if len(found.kinds) > entry.worst:
-                entry.fix, entry.worst = found.fix, len(found.kinds)
+            entry.record = entry.record.merge(found)
 
     def add(
         self, entry: Entry, is_explicit: bool, nbytes: int, allocated: int, device: str, moved: int, seconds: float
@@ -204,17 +217,14 @@ class Ledger:
             self.due = math.inf  # one thread does it
             self.on_due()
 
-    def list_entries(self) -> list[Entry]:
-        """Return what has figures; each is still being written to."""
-        return [entry for entry in self._entries.copy().values() if entry.counted[0]]
-
-    def take_figures(self) -> list[tuple[Entry, Figures]]:
-        """Return what was counted, and begin anew: nothing is counted twice, nothing is lost."""
-        with self._lock:
-            taken = [(entry, entry.figures) for entry in self._entries.values() if entry.counted[0]]
-            for entry, _ in taken:
+    def list_records(self, reset: bool = False) -> list[Record]:
+        """Return what was counted; begin anew if `reset`: nothing is counted twice, nothing is lost."""
+        with self._lock if reset else nullcontext():  # readers wait for nobody
+            counted = [entry for entry in self._entries.copy().values() if entry.counted[0]]
+            records = [entry.make_record() for entry in counted]
+            for entry in counted if reset else ():
                 entry.counted = NO_FIGURES
-        return taken
+        return records
 
     def clear(self) -> None:
         """Forget everything, also what was warned about."""
@@ -223,8 +233,8 @@ class Ledger:
             self.places.clear()
 
     def start_child(self) -> None:
-        """Begin anew in a forked process, whose parent keeps its own book, and may have held the lock."""
-        self._lock = threading.RLock()  # a signal handler, or a __del__, may convert while this thread holds it
+        """Begin anew in a forked process, whose parent keeps its own ledger, and may have held the lock."""
+        self._lock = threading.RLock()
         for entry in self._entries.values():
             entry.counted = NO_FIGURES
         self.due = math.inf if self.due == math.inf else 0.0
@@ -234,7 +244,7 @@ def _do_nothing() -> None:
     return
 
 
-def unite(known: Iterable[_Item], more: Iterable[_Item]) -> tuple[_Item, ...]:
+def join(known: Iterable[_Item], more: Iterable[_Item]) -> tuple[_Item, ...]:
     """Return what is in either, once, in the order in which it was met."""
     return tuple(dict.fromkeys((*known, *more)))
 

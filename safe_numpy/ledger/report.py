@@ -7,19 +7,21 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
-from safe_numpy.callsite.fingerprint import digest_code
-from safe_numpy.callsite.frames import Site
-from safe_numpy.diagnosis.facts import Edit
-from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Entry, Figures, unite
-from safe_numpy.messages import phrases as _wording
-from safe_numpy.messages.place import get_rank
+from safe_numpy.diagnosis.facts import Edit, Site
+from safe_numpy.diagnosis.framework import iterate_loaded
+from safe_numpy.ledger.files import NoLedgerError, read_ledger, write_ledger
+from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Figures, Record, join
+from safe_numpy.ledger.table import tabulate
+from safe_numpy.messages.layout import Table
+from safe_numpy.messages.units import get_rank
 
 _STARTED = time.time()
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,76 +38,6 @@ class Process:
     """seconds since the epoch"""
     is_complete: bool = True
     """it wrote its book when it ended; False: it wrote what it knew while it ran"""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What was converted at one line of code."""
-
-    site: Site
-    figures: Figures
-    kinds: tuple[str, ...] = ()
-    """kinds of problems that were met"""
-    names: tuple[str, ...] = ()
-    """the user's expressions for the tensors"""
-    libraries: tuple[str, ...] = ()
-    """who asked on the line's behalf"""
-    fix: str = ""
-    """the code to write instead"""
-    edits: tuple[Edit, ...] = ()
-    """what to change in the file for that"""
-    obstacle: str = ""
-    """why the edits are not all there is to do: a key of `_wording.OBSTACLES`"""
-    file_digest: str = ""
-    """of the file's text; see `_fingerprint`"""
-    code_digests: tuple[str, ...] = ()
-    """of the code objects that ran"""
-
-    @property
-    def key(self) -> tuple[str, int, str]:
-        """What the same line has in every process."""
-        return self.site.filename, self.site.lineno, self.site.function
-
-    def merge(self, other: Record) -> Record:
-        """Return what was converted here and in `other`, of the same line."""
-        larger = max((self, other), key=lambda record: len(record.kinds))
-        is_same = self.file_digest == other.file_digest
-        return Record(
-            self.site,
-            self.figures.merge(other.figures),
-            unite(self.kinds, other.kinds),
-            unite(self.names, other.names),
-            unite(self.libraries, other.libraries),
-            larger.fix,
-            unite(self.edits, other.edits),
-            self.obstacle or other.obstacle or ("" if is_same else "versions"),
-            self.file_digest,
-            unite(self.code_digests, other.code_digests),
-        )
-
-    def to_row(self) -> dict[str, Any]:
-        """Return it in plain values."""
-        figures = self.figures
-        doors = {figures.times: "explicit", 0: "implicit"}
-        return {
-            "file": self.site.filename,
-            "line": self.site.lineno,
-            "function": self.site.function,
-            "expression": ", ".join(self.names),
-            "asked_by": ", ".join(self.libraries),
-            "door": doors.get(figures.explicit, "both"),
-            "causes": list(self.kinds),
-            "count": figures.times,
-            "count_explicit": figures.explicit,
-            "bytes": figures.nbytes,
-            "bytes_allocated": figures.allocated,
-            "bytes_moved": sum(nbytes for _, nbytes in figures.moved),
-            "moved_from": dict(figures.moved),
-            "seconds": figures.seconds,
-            "first": figures.first,
-            "last": figures.last,
-            "fix": self.fix,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +60,13 @@ class Report:
         the host, by device in ``moved_from``; ``seconds`` waited; ``first`` and ``last`` time, in seconds since the
         epoch; ``fix``, the code to write instead.
         """
-        return [record.to_row() for record in self.records]
+        return [make_row(record) for record in self.records]
 
     @property
     def totals(self) -> dict[str, Any]:
         """The same figures, all lines together."""
         figures = reduce(Figures.merge, (record.figures for record in self.records), NO_FIGURES)
-        row = Record(Site("", 0, ""), figures).to_row()
+        row = make_row(Record(Site("", 0, ""), figures))
         keys = ("count", "count_explicit", "bytes", "bytes_allocated", "bytes_moved", "moved_from", "seconds")
         return {"sites": len(self.records), **{key: row[key] for key in keys}}
 
@@ -146,9 +78,7 @@ class Report:
         Raises:
             OSError: it cannot be written.
         """
-        from safe_numpy.ledger import files as _ledger_file  # which knows reports itself
-
-        _ledger_file.write(self, path)
+        write_ledger(to_plain(self), path)
 
     def to_pandas(self) -> Any:
         """Return the rows as a `pandas.DataFrame`, times as UTC timestamps.
@@ -158,19 +88,47 @@ class Report:
         """
         import pandas
 
-        frame = pandas.DataFrame(self.rows, columns=list(Record(Site("", 0, ""), NO_FIGURES).to_row()))
+        frame = pandas.DataFrame(self.rows, columns=list(make_row(Record(Site("", 0, "")))))
         for column in ("first", "last"):
             frame[column] = pandas.to_datetime(frame[column], unit="s", utc=True)
         return frame
 
     def __str__(self) -> str:
-        return _wording.report(self)
+        return self._tabulate().to_text()
 
     def _repr_html_(self) -> str:
-        return _wording.report_in_html(self)
+        return self._tabulate().to_html()
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))  # what an IPython prompt shows
+
+    def _tabulate(self) -> Table:
+        return tabulate(self.rows, self.totals, [(p.pid, p.rank, p.is_complete) for p in self.processes])
+
+
+def make_row(record: Record) -> dict[str, Any]:
+    """Return a record in plain values."""
+    figures = record.figures
+    doors = {figures.times: "explicit", 0: "implicit"}
+    return {
+        "file": record.site.filename,
+        "line": record.site.lineno,
+        "function": record.site.function,
+        "expression": ", ".join(record.names),
+        "asked_by": ", ".join(record.libraries),
+        "door": doors.get(figures.explicit, "both"),
+        "causes": list(record.kinds),
+        "count": figures.times,
+        "count_explicit": figures.explicit,
+        "bytes": figures.nbytes,
+        "bytes_allocated": figures.allocated,
+        "bytes_moved": sum(nbytes for _, nbytes in figures.moved),
+        "moved_from": dict(figures.moved),
+        "seconds": figures.seconds,
+        "first": figures.first,
+        "last": figures.last,
+        "fix": record.fix,
+    }
 
 
 def report(*, reset: bool = False, group: Any = None) -> Report:
@@ -184,37 +142,28 @@ def report(*, reset: bool = False, group: Any = None) -> Report:
     Raises:
         ValueError: `group` is no process group that this process belongs to.
     """
-    gather = _find_gather(group) if group is not None else None
-    own = make_report(LEDGER.take_figures() if reset else [(e, e.figures) for e in LEDGER.list_entries()])
-    return own if gather is None else merge(gather(own))
+    return make_report(LEDGER.list_records(reset)) if group is None else merge_reports(_gather(group, reset))
 
 
-def _find_gather(group: Any) -> Any:
-    if sys.modules.get("torch") is None:
-        raise ValueError("expected a process group of torch.distributed; torch is not imported")
-    from safe_numpy.frameworks.torch import distributed as _torch_ranks
+def _gather(group: Any, reset: bool) -> list[Report]:
+    for framework in iterate_loaded():
+        plain = framework.gather(lambda: to_plain(make_report(LEDGER.list_records(reset))), group)
+        if plain is not None:
+            return [from_plain(each) for each in plain]
+    raise ValueError(f"expected a process group of a framework that is imported; got {group!r}")
 
-    return _torch_ranks.find_gather(group)
 
-
-def make_report(figures: Sequence[tuple[Entry, Figures]], is_complete: bool = True) -> Report:
+def make_report(records: Iterable[Record], is_complete: bool = True) -> Report:
     """Return the report of this process."""
-    process = Process(os.getpid(), socket.gethostname(), get_rank(), PYTHON, _STARTED, is_complete)
-    return Report(_sort(_merge_records(_make_record(*pair) for pair in figures)), (process,))
+    process = Process(os.getpid(), socket.gethostname(), get_rank(), _PYTHON, _STARTED, is_complete)
+    return Report(_sort(_merge_records(records)), (process,))
 
 
-def merge(reports: Iterable[Report]) -> Report:
+def merge_reports(reports: Iterable[Report]) -> Report:
     """Return one report of several processes."""
     reports = list(reports)
     records = _merge_records(record for report in reports for record in report.records)
-    return Report(_sort(records), unite((), (p for report in reports for p in report.processes)))
-
-
-def _make_record(entry: Entry, figures: Figures) -> Record:
-    site = replace(entry.site, library="")
-    codes = () if entry.code is None else (digest_code(entry.code),)
-    parts = entry.kinds, entry.names, entry.libraries, entry.fix, entry.edits, entry.obstacle
-    return Record(site, figures, *parts, entry.file_digest, codes)
+    return Report(_sort(records), join((), (p for report in reports for p in report.processes)))
 
 
 def _merge_records(records: Iterable[Record]) -> list[Record]:
@@ -236,13 +185,12 @@ def to_plain(report: Report) -> dict[str, Any]:
         "totals": report.totals,
         "rows": [
             {
-                **record.to_row(),
+                **make_row(record),
                 "names": list(record.names),
                 "libraries": list(record.libraries),
                 "edits": [[list(e.start), list(e.end), e.old, e.new] for e in record.edits],
                 "obstacle": record.obstacle,
                 "file_digest": record.file_digest,
-                "code_digests": list(record.code_digests),
             }
             for record in report.records
         ],
@@ -275,11 +223,25 @@ def from_plain(plain: Mapping[str, Any]) -> Report:
             tuple(Edit(_to_position(a), _to_position(b), str(old), str(new)) for a, b, old, new in row["edits"]),
             str(row["obstacle"]),
             str(row["file_digest"]),
-            tuple(map(str, row["code_digests"])),
+            len(row["causes"]),
         )
         for row in plain["rows"]
     ]
     return Report(_sort(records), tuple(Process(**process) for process in plain["processes"]))
+
+
+def read_report(path: Path) -> Report:
+    """Read a ledger file.
+
+    Raises:
+        OSError: it cannot be read.
+        NoLedgerError: it is none.
+    """
+    plain = read_ledger(path)
+    try:
+        return from_plain(plain)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NoLedgerError(f"{path} is damaged: {type(error).__name__}: {error}") from None
 
 
 def _to_position(pair: Sequence[int]) -> tuple[int, int]:

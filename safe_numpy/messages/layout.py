@@ -1,16 +1,15 @@
-"""How an explanation is laid out: rows of a word and a text, as plain text, for a terminal, or as HTML.
-
-Imports nothing of ours.
-"""
+"""How messages are laid out: an explanation, and a table of figures; as plain text, for a terminal, or as HTML."""
 
 from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _COLUMNS = 100
+_Line = list[tuple[str, str]]
+"""spans: a style, and a text"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,56 +34,47 @@ class Message:
     headline: str
     blocks: Sequence[Sequence[Row]]
 
+    def to_text(self) -> str:
+        """Return plain text, at most 100 columns wide but for code that is longer."""
+        return self._join(lambda style, text: text)
 
-_Span = tuple[str, str]  # style, text
-_Line = list[_Span]
+    def to_ansi(self) -> str:
+        """Return text with the colours of a terminal, the reader's own: nothing is assumed of the background."""
+        codes = {"word": "1", "headline": "1", "fix": "32"}
+        return self._join(lambda style, text: f"\x1b[{codes[style]}m{text}\x1b[0m" if style in codes else text)
 
+    def to_html(self) -> str:
+        """Return HTML that takes its colours from the page; everything in it is escaped.
 
-def to_text(message: Message) -> str:
-    """Return plain text, at most 100 columns wide but for code that is longer."""
-    return _join(message, lambda style, text: text)
+        The font is set here: Jupyter gives ``pre`` in an output a proportional one.
+        """
 
+        def tag(style: str, text: str) -> str:
+            escaped = html.escape(text)
+            return f"<b>{escaped}</b>" if style in ("word", "headline") else escaped
 
-def to_ansi(message: Message) -> str:
-    """Return text with the colours of a terminal, the reader's own: nothing is assumed of the background."""
-    codes = {"word": "1", "headline": "1", "fix": "32"}
-    return _join(message, lambda style, text: f"\x1b[{codes[style]}m{text}\x1b[0m" if style in codes else text)
+        return f'<pre class="safe-numpy" style="font-family: monospace">{self._join(tag)}</pre>'
 
+    def _join(self, paint: Callable[[str, str], str]) -> str:
+        return "\n".join("".join(paint(style, text) for style, text in line) for line in self._lay_out())
 
-def to_html(message: Message) -> str:
-    """Return HTML that takes its colours from the page; everything in it is escaped.
-
-    The font is set here: Jupyter gives ``pre`` in an output a proportional one.
-    """
-
-    def tag(style: str, text: str) -> str:
-        escaped = html.escape(text)
-        return f"<b>{escaped}</b>" if style in ("word", "headline") else escaped
-
-    return f'<pre class="safe-numpy" style="font-family: monospace">{_join(message, tag)}</pre>'
-
-
-def _join(message: Message, paint: Callable[[str, str], str]) -> str:
-    return "\n".join("".join(paint(style, text) for style, text in line) for line in _lay_out(message))
-
-
-def _lay_out(message: Message) -> Iterator[_Line]:
-    width = max((len(row.word) for block in message.blocks for row in block), default=0) + 2
-    yield from ([("headline", line)] for line in _fill(message.headline, _COLUMNS))
-    for i, block in enumerate(message.blocks):
-        if i and block:
-            yield []
-        for row in block:
-            yield from _lay_out_row(row, width)
+    def _lay_out(self) -> Iterator[_Line]:
+        width = max((len(row.word) for block in self.blocks for row in block), default=0) + 2
+        yield from ([("headline", line)] for line in _fill_lines(self.headline, _COLUMNS))
+        for i, block in enumerate(self.blocks):
+            if i and block:
+                yield []
+            for row in block:
+                yield from _lay_out_row(row, width)
 
 
 def _lay_out_row(row: Row, width: int) -> Iterator[_Line]:
     room = _COLUMNS - width - 2
-    lines = row.text.split("\n") if row.is_code else _fill(row.text, room)
+    lines = row.text.split("\n") if row.is_code else _fill_lines(row.text, room)
     for i, text in enumerate(shorten(line, room) if row.is_cut else line for line in lines):
         style = "fix" if row.is_fix else "code" if row.is_code else ""
-        line: _Line = [("", "  "), ("word", row.word if i == 0 else ""), (style, text)]
-        line.insert(2, ("", " " * (width - len(line[1][1]))))
+        word = row.word if i == 0 else ""
+        line: _Line = [("", "  "), ("word", word), ("", " " * (width - len(word))), (style, text)]
         if row.aside and i == len(lines) - 1:
             if len(text) + 3 + len(row.aside) <= room:
                 line.append(("", f"   {row.aside}"))
@@ -94,10 +84,80 @@ def _lay_out_row(row: Row, width: int) -> Iterator[_Line]:
         yield line
 
 
-def _fill(text: str, width: int) -> list[str]:
+def _fill_lines(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def shorten(text: str, width: int) -> str:
     """Return a text of one line, its end left out where it is too long."""
     return text if len(text) <= width else f"{text[: width - 2].rstrip()} …"
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A row of figures, and what stands below it."""
+
+    cells: tuple[str, ...]
+    code: str = ""
+    share: float = 0.0
+    """how long its bar is, from 0 to 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A sentence, columns of figures and texts, and notes."""
+
+    headline: str
+    head: tuple[str, ...]
+    figures: int
+    """so many columns hold figures, which stand to the right"""
+    rows: Sequence[TableRow]
+    notes: Sequence[str] = ()
+
+    def to_text(self) -> str:
+        """Return plain text."""
+        return "\n".join(line.rstrip() for line in self._lay_out())
+
+    def to_html(self) -> str:
+        """Return HTML that takes its colours from the page, a bar in the first column; everything in it is escaped."""
+        head = self._tag("th", map(html.escape, self.head))
+        body = "".join(f"<tr>{self._tag('td', _make_html_cells(row))}</tr>" for row in self.rows)
+        rows = f"<table><tr>{head}</tr>{body}</table>" if self.rows else ""
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f'<div class="safe-numpy"><p>{html.escape(self.headline)}</p>{rows}{notes}</div>'
+
+    def _lay_out(self) -> Iterator[str]:
+        yield self.headline
+        if self.rows:
+            yield ""
+            every = [self.head, *(row.cells for row in self.rows)]
+            widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+            yield self._align(self.head, widths)
+            for row in self.rows:
+                yield self._align(row.cells, widths)
+                indent = sum(widths[:-1]) + 2 * len(widths)
+                yield from (" " * indent + code for code in row.code.splitlines())
+        for note in self.notes:
+            yield ""
+            yield note
+
+    def _tag(self, tag: str, cells: Iterable[str]) -> str:
+        style = "text-align: {}; vertical-align: top; white-space: nowrap; padding: 0.2em 0.7em"
+        sides = ["right" if i < self.figures else "left" for i in range(len(self.head))]
+        pairs = zip(sides, cells, strict=True)
+        return "".join(f'<{tag} style="{style.format(side)}">{cell}</{tag}>' for side, cell in pairs)
+
+    def _align(self, cells: Sequence[str], widths: Sequence[int]) -> str:
+        return "  ".join(
+            cell.rjust(width) if i < self.figures else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+
+
+def _make_html_cells(row: TableRow) -> list[str]:
+    cells = [html.escape(cell) for cell in row.cells]
+    bar = f"width: {100 * row.share:.0f}%; height: 0.4em; background: currentColor; opacity: 0.4; margin-left: auto"
+    cells[0] += f'<div style="min-width: 7em"><div style="{bar}"></div></div>'
+    code = html.escape(row.code)
+    cells[-1] += f'<pre style="font-family: monospace; margin: 0.3em 0 0 0">{code}</pre>' if code else ""
+    return cells

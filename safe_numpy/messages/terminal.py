@@ -1,4 +1,4 @@
-"""When to colour: only what the interpreter itself is about to print to a terminal. Imports nothing of ours."""
+"""When to colour: only what the interpreter itself is about to print to a terminal."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
-"""Numbers of bytes, as people write and read them. Imports nothing of ours."""
+"""Bytes, seconds, types, places in the source and ranks, in the words that people know them by."""
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Sequence
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -26,3 +29,68 @@ def format_bytes(n: int) -> str:
 
 def _one_decimal(size: float) -> str:
     return f"{int(size * 10) / 10:g}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return ``12 ms`` for 0.012."""
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:,.{0 if seconds * factor >= 9.95 else 1}f} {unit}"
+    return "0 s" if not seconds else "< 1 µs"
+
+
+def name_type(x: object) -> str:
+    """Return ``list``, or ``package.Class``."""
+    cls = type(x)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def count_noun(n: int, noun: str) -> str:
+    """Return ``1 line``, ``2 lines``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def name_place(filename: str, lineno: int) -> str:
+    """Return the file, relative to the working directory where it lies below that, and the line; or the cell."""
+    cell = _name_cell(filename)
+    if cell:
+        return f"{cell}, line {lineno}"
+    return f"{_relate(filename)}:{lineno}"
+
+
+def _name_cell(filename: str) -> str:
+    """Return ``Cell In[5]``, as IPython's own tracebacks say; nothing for what is no cell."""
+    interactive = sys.modules.get("IPython")
+    if interactive is None:
+        return ""
+    try:
+        shell = interactive.get_ipython()
+        name = shell and shell.compile.format_code_name(filename)  # IPython 8.0
+        return " ".join(name) if name else ""
+    except Exception:
+        return ""
+
+
+def _relate(filename: str) -> str:
+    try:
+        relative = os.path.relpath(filename)
+    except (OSError, ValueError):  # the working directory is gone, or on another drive
+        return filename
+    return filename if filename.startswith("<") or relative.startswith(os.pardir) else relative
+
+
+def get_rank() -> int | None:
+    """Return the rank of this process among those that torchrun or its like started; None if it works alone."""
+    rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    return int(rank) if rank.isdigit() and size.isdigit() and int(size) > 1 else None
+
+
+def find_rank() -> str:
+    """Return ``rank 1 of 4``; nothing in a process that works alone."""
+    rank = get_rank()
+    return "" if rank is None else f"rank {rank} of {os.environ['WORLD_SIZE']}"

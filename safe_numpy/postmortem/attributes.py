@@ -6,12 +6,23 @@ import ast
 import sys
 from collections.abc import Callable
 from types import BuiltinMethodType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
-from safe_numpy.callsite.members import read_members
-from safe_numpy.diagnosis import framework as frameworks
-from safe_numpy.messages import phrases as _wording
-from safe_numpy.postmortem.error_site import Finding, Rule, Scene, convert, describe, get_shape, is_tensor, is_torch
+from safe_numpy.callsite.frames import read_members
+from safe_numpy.diagnosis.framework import is_tensor_class
+from safe_numpy.messages.units import count_noun, name_type
+from safe_numpy.postmortem.error_site import (
+    ErrorSite,
+    Finding,
+    Rule,
+    describe_tensor,
+    get_shape,
+    is_tensor,
+    is_torch,
+    say_array_wanted,
+    say_class,
+    write_conversion,
+)
 
 ASKED = frozenset({"numpy", "cpu", "detach", "item", "cuda", "to"})
 """attributes that tensors have, and other things are often taken to have"""
@@ -22,9 +33,34 @@ _CERTAIN = frozenset({"numpy", "cpu", "detach"})
 _NUMBERS = (bool, int, float, complex)
 
 
-def find_method(error: BaseException, scene: Scene) -> Finding | None:
+class _Missing(NamedTuple):
+    """An attribute that is not there."""
+
+    line: ErrorSite
+    name: str
+    """the user's expression for the object"""
+    attribute: str
+    obj: Any
+    holder: ast.expr | None
+    """that expression, if the line asks it for the attribute"""
+
+    @property
+    def head(self) -> str:
+        """How most sentences begin."""
+        return f"`{self.name}` has no {self.attribute}(): it is a {name_type(self.obj)}"
+
+    def replace_call(self, text: str) -> str | None:
+        """Return the line with the whole of ``outputs.numpy(...)`` replaced."""
+        node = self.line.get_node()
+        if not isinstance(node, ast.Attribute):
+            return None
+        parent = node.parent  # type: ignore[attr-defined]
+        return self.line.fix({parent if isinstance(parent, ast.Call) and parent.func is node else node: text})
+
+
+def find_method(error: BaseException, line: ErrorSite) -> Finding | None:
     """``plt.plot(x.numpy)``, ``x.detach.numpy()``: the parentheses are missing."""
-    nodes, node = scene.get_operands(), scene.get_node()
+    nodes, node = line.get_operands(), line.get_node()
     if isinstance(error, AttributeError):
         if not isinstance(node, ast.Attribute) or node.attr != error.name:
             return None
@@ -32,71 +68,66 @@ def find_method(error: BaseException, scene: Scene) -> Finding | None:
     elif not isinstance(error, (TypeError, ValueError)):
         return None
     for operand in nodes:
-        tensor = _get_tensor_of_method(scene.find_value(operand))
-        if tensor is not None and isinstance(operand, ast.Attribute):
-            text = scene.find_text(operand)
-            call = convert(scene.find_text(operand.value), tensor) if operand.attr == "numpy" else f"{text}()"
-            return Finding("method", {"name": text}, scene.fix({operand: call}))
+        method = line.find_value(operand)
+        tensor = method.__self__ if type(method) in (MethodType, BuiltinMethodType) else None
+        if is_tensor(tensor) and isinstance(operand, ast.Attribute):
+            text = line.find_text(operand)
+            is_numpy = operand.attr == "numpy"
+            call = write_conversion(line.find_text(operand.value), tensor) if is_numpy else f"{text}()"
+            return Finding(f"`{text}` is the method itself: its parentheses are missing.", line.fix({operand: call}))
     return None
 
 
-def _get_tensor_of_method(x: Any) -> Any:
-    """Return the tensor whose method `x` is, or None."""
-    if type(x) not in (MethodType, BuiltinMethodType):
-        return None
-    return x.__self__ if is_tensor(x.__self__) else None
-
-
-def find_attribute(error: BaseException, scene: Scene) -> Finding | None:
+def find_attribute(error: BaseException, line: ErrorSite) -> Finding | None:
     """``outputs.numpy()``, where `outputs` is no tensor; ``x.astype(...)``, where `x` is one."""
     if not isinstance(error, AttributeError) or not isinstance(error.name, str):
         return None
-    obj, node = error.obj, scene.get_node()
+    obj, node = error.obj, line.get_node()
     holder = node.value if isinstance(node, ast.Attribute) and node.attr == error.name else None
-    name = scene.find_text(holder) if holder is not None else scene.find_object(obj)
+    name = line.find_text(holder) if holder is not None else line.find_object(obj)
     if not name:
         return None
-    if isinstance(holder, (ast.Name, ast.Attribute, ast.Subscript)) and scene.find_value(holder, obj) is not obj:
+    if isinstance(holder, (ast.Name, ast.Attribute, ast.Subscript)) and line.find_value(holder, obj) is not obj:
         return None  # a list display, for one, is a new list each time
-    facts = {"name": name, "attribute": error.name, "type": _wording.name_type(obj)}
+    missing = _Missing(line, name, error.name, obj, holder)
     if is_tensor(obj):
-        return _explain_tensor(scene, facts, obj, holder)
+        return _explain_tensor(missing)
     if error.name not in ASKED:
         return None
-    explain = next(explain for is_kind, explain in _KINDS if is_kind(obj))
-    return explain(scene, facts, obj, holder)
+    return next(explain for is_kind, explain in _KINDS if is_kind(obj))(missing)
 
 
-def _explain_tensor(scene: Scene, facts: dict[str, str], x: Any, holder: ast.expr | None) -> Finding | None:
-    numpy = sys.modules.get("numpy")
-    facts["what"] = describe(x)
-    if facts["attribute"] == "__array_interface__":
-        return Finding("wants_array", facts, scene.fix_tensors(), "pillow")
-    if numpy is None or facts["attribute"] not in vars(numpy.ndarray) or holder is None:
+def _explain_tensor(missing: _Missing) -> Finding | None:
+    numpy, name, attribute = sys.modules.get("numpy"), missing.name, missing.attribute
+    if attribute == "__array_interface__":
+        note = "Pillow wants height, width and channels in this order, in uint8"
+        return say_array_wanted(name, missing.obj, missing.line, note)
+    if numpy is None or attribute not in vars(numpy.ndarray) or missing.holder is None:
         return None
-    return Finding("array_method", facts, scene.fix({holder: convert(facts["name"], x)}))
+    headline = f"`{name}` is a tensor, and `{attribute}` is a method of arrays."
+    fix = missing.line.fix({missing.holder: write_conversion(name, missing.obj)})
+    return Finding(headline, fix, f"it is {describe_tensor(missing.obj)}")
 
 
-def _replace_call(scene: Scene, text: str) -> str | None:
-    """Return the line with the whole of ``outputs.numpy(...)`` replaced."""
-    node = scene.get_node()
-    if not isinstance(node, ast.Attribute):
+def _explain_none(missing: _Missing) -> Finding | None:
+    name, holder = missing.name, missing.holder
+    if missing.attribute not in _CERTAIN:
         return None
-    parent = node.parent  # type: ignore[attr-defined]
-    return scene.fix({parent if isinstance(parent, ast.Call) and parent.func is node else node: text})
+    if isinstance(holder, ast.Attribute) and holder.attr == "grad" and is_tensor(missing.line.find_value(holder.value)):
+        tensor = missing.line.find_text(holder.value)
+        return Finding(
+            f"`{name}` is None: `{tensor}` has no gradient.",
+            note=f"backward() has not reached it: it was not called, `{tensor}` is no leaf (see retain_grad), does not "
+            "require grad, or its path was cut",
+        )
+    note = "the function that gave it may lack a `return`, or changes something in place"
+    return Finding(f"`{name}` is None, not a tensor.", note=note)
 
 
-def _explain_none(scene: Scene, facts: dict[str, str], obj: Any, holder: ast.expr | None) -> Finding | None:
-    if facts["attribute"] not in _CERTAIN:
-        return None
-    if isinstance(holder, ast.Attribute) and holder.attr == "grad" and is_tensor(scene.find_value(holder.value)):
-        return Finding("no_grad", {**facts, "tensor": scene.find_text(holder.value)})
-    return Finding("none", facts)
-
-
-def _explain_class(scene: Scene, facts: dict[str, str], obj: Any, holder: ast.expr | None) -> Finding | None:
-    is_known = frameworks.is_tensor_class(obj) or any(c.__module__.startswith("torch.nn") for c in type.mro(obj))
-    return Finding("class", facts) if is_known else None
+def _explain_class(missing: _Missing) -> Finding | None:
+    mro = type.mro(missing.obj)
+    is_known = is_tensor_class(missing.obj) or any(c.__module__.startswith("torch.nn") for c in mro)
+    return say_class(missing.name) if is_known else None
 
 
 def _is_value(obj: Any) -> bool:
@@ -104,29 +135,34 @@ def _is_value(obj: Any) -> bool:
     return type(obj) in _NUMBERS or (numpy is not None and issubclass(type(obj), (numpy.ndarray, numpy.generic)))
 
 
-def _explain_value(scene: Scene, facts: dict[str, str], obj: Any, holder: ast.expr | None) -> Finding:
-    return Finding("array", facts, _replace_call(scene, facts["name"]) if holder is not None else None)
+def _explain_value(missing: _Missing) -> Finding:
+    kind = name_type(missing.obj)
+    headline = (
+        f"`{missing.name}` needs no {missing.attribute}(): it is in host memory, and no tensor any more ({kind})."
+    )
+    return Finding(headline, missing.replace_call(missing.name) if missing.holder is not None else None)
 
 
-def _explain_container(scene: Scene, facts: dict[str, str], obj: Any, holder: ast.expr | None) -> Finding | None:
+def _explain_container(missing: _Missing) -> Finding | None:
+    obj, name = missing.obj, missing.name
     values = list(obj.values() if type(obj) is dict else obj)
     tensors = [v for v in values if is_tensor(v)]
     if not tensors:
         return None
-    facts["count"] = f"{len(tensors)} tensor{'s' if len(tensors) > 1 else ''}"
-    name, fix = facts["name"], None
-    if len(tensors) == len(values) and facts["attribute"] in _CERTAIN:
-        element = _convert_element(tensors, facts["attribute"])
+    fix = None
+    if len(tensors) == len(values) and missing.attribute in _CERTAIN:
+        element = _convert_element(tensors, missing.attribute)
         loop = f"{{k: {element} for k, t in {name}.items()}}" if type(obj) is dict else f"[{element} for t in {name}]"
-        fix = _replace_call(scene, loop)
+        fix = missing.replace_call(loop)
     is_stackable = type(obj) is not dict and is_torch(tensors[0]) and len(set(map(get_shape, tensors))) == 1
-    return Finding("container", facts, fix, "stack" if is_stackable else "")
+    note = f"they have one shape: `torch.stack({name})` is one tensor" if is_stackable else ""
+    return Finding(f"{missing.head} of {count_noun(len(tensors), 'tensor')}.", fix, note)
 
 
 def _convert_element(tensors: list[Any], attribute: str) -> str:
     if attribute != "numpy":
         return f"t.{attribute}()"
-    fixes = {convert("t", t) for t in tensors}
+    fixes = {write_conversion("t", t) for t in tensors}
     return (fixes.pop() if len(fixes) == 1 else None) or "safe_numpy.to_numpy(t)"
 
 
@@ -135,24 +171,24 @@ def _is_dataset(obj: Any) -> bool:
     return bool(names & {("torch", "Dataset"), ("torch", "DataLoader"), ("tensorflow", "DatasetV2")})
 
 
-def _explain_dataset(scene: Scene, facts: dict[str, str], obj: Any, holder: ast.expr | None) -> Finding:
-    is_tensorflow = type(obj).__module__.startswith("tensorflow")
-    return Finding(
-        "dataset", facts, _replace_call(scene, f"list({facts['name']}.as_numpy_iterator())") if is_tensorflow else None
-    )
+def _explain_dataset(missing: _Missing) -> Finding:
+    loop = f"list({missing.name}.as_numpy_iterator())"
+    fix = missing.replace_call(loop) if type(missing.obj).__module__.startswith("tensorflow") else None
+    return Finding(f"{missing.head}, which gives tensors when it is iterated.", fix)
 
 
-def _explain_members(scene: Scene, facts: dict[str, str], obj: Any, holder: ast.expr | None) -> Finding | None:
-    members = [m for m, v in list(read_members(obj).items())[:100] if type(m) is str and is_tensor(v)]
+def _explain_members(missing: _Missing) -> Finding | None:
+    name, attribute = missing.name, missing.attribute
+    members = [m for m, v in list(read_members(missing.obj).items())[:100] if type(m) is str and is_tensor(v)]
     if not members:
         return None
-    facts["members"] = ", ".join(f"`{facts['name']}.{m}`" for m in members[:4])
-    call = f"{facts['name']}.{members[0]}.{facts['attribute']}()"
-    is_clear = len(members) == 1 and facts["attribute"] in _CERTAIN
-    return Finding("members", facts, _replace_call(scene, call) if is_clear else None)
+    is_clear = len(members) == 1 and attribute in _CERTAIN
+    fix = missing.replace_call(f"{name}.{members[0]}.{attribute}()") if is_clear else None
+    shown = ", ".join(f"`{name}.{m}`" for m in members[:4])
+    return Finding(f"{missing.head}, which holds tensors.", fix, f"they are {shown}")
 
 
-_KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Finding | None]], ...] = (
+_KINDS: tuple[tuple[Callable[[Any], bool], Callable[[_Missing], Finding | None]], ...] = (
     (lambda obj: obj is None, _explain_none),
     (lambda obj: issubclass(type(obj), type), _explain_class),
     (_is_value, _explain_value),

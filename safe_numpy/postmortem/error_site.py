@@ -7,31 +7,30 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from safe_numpy.callsite.expression import Evaluator, find_inside, find_operands
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import Site, find_package, is_users
+from safe_numpy.callsite.frames import find_package, is_users
 from safe_numpy.callsite.source import RunningCode, read_running
-from safe_numpy.diagnosis import framework as frameworks
-from safe_numpy.diagnosis.causes import is_primary
-from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts
+from safe_numpy.diagnosis.causes import put_in_parentheses
+from safe_numpy.diagnosis.facts import Door, Site
+from safe_numpy.diagnosis.framework import find_framework, make_plan
 
 
 class Finding(NamedTuple):
     """Why an error arose."""
 
-    cause: str
-    """names the sentence"""
-    facts: Facts = NO_FACTS
+    headline: str
     fix: str | None = None
     """the user's line, corrected"""
     note: str = ""
-    """names a second sentence"""
+    more: str = ""
+    """a second note"""
 
 
-class Scene(NamedTuple):
+class ErrorSite(NamedTuple):
     """The innermost line of the user's that an error passed."""
 
     site: Site
@@ -60,7 +59,7 @@ class Scene(NamedTuple):
         """Yield the operands that are tensors."""
         for node in self.get_operands():
             value = self.find_value(node)
-            if frameworks.of(value) is not None:
+            if find_framework(value) is not None:
                 yield node, value
 
     def find_object(self, value: Any) -> str:
@@ -72,70 +71,57 @@ class Scene(NamedTuple):
         for node in operands:
             path = find_inside(self.find_value(node), value)
             if path is not None:
-                text = self.find_text(node)
-                return (text if is_primary(text) else f"({text})") + path
+                return put_in_parentheses(self.find_text(node)) + path
         return ""
 
     def fix(self, replacements: Mapping[ast.expr, str | None]) -> str | None:
         """Return the line with expressions replaced; None if there is nothing to replace them with."""
-        given = {node: text for node, text in replacements.items() if text is not None}
-        correction = correct(self.running, given) if given else None
-        return correction.shown if correction is not None else None
+        return correct(self.running, {node: text for node, text in replacements.items() if text is not None}).shown
 
     def fix_tensors(self) -> str | None:
         """Return the line with every tensor that the operation is given converted."""
-        return self.fix({node: convert(self.find_text(node), x) for node, x in self.find_tensors()})
+        return self.fix({node: write_conversion(self.find_text(node), x) for node, x in self.find_tensors()})
 
 
-def find_scene(traceback: TracebackType | None) -> Scene | None:
+def find_error_site(traceback: TracebackType | None) -> ErrorSite | None:
     """Return the innermost line of the user's in a traceback, if there is source for it."""
-    entry, scene = traceback, None
+    entry, found = traceback, None
     while entry is not None:
         if is_users(entry.tb_frame):
-            scene = entry
+            found = entry
         entry = entry.tb_next
-    if scene is None:
+    if found is None:
         return None
-    running = read_running(scene.tb_frame, scene.tb_lasti, scene.tb_lineno)
+    frame, following = found.tb_frame, found.tb_next
+    running = read_running(frame, found.tb_lasti, found.tb_lineno)
     if running is None:
         return None
-    return Scene(_make_site(scene, running), running, Evaluator(scene.tb_frame, frameworks), scene.tb_next is None)
+    library = find_package(following.tb_frame) if following is not None else ""
+    source = running.get_line(found.tb_lineno)
+    site = Site(frame.f_code.co_filename, found.tb_lineno, frame.f_code.co_name, library, source)
+    return ErrorSite(site, running, Evaluator(frame), following is None)
 
 
-def _make_site(entry: TracebackType, running: RunningCode) -> Site:
-    code, lines = entry.tb_frame.f_code, running.excerpt.source.lines
-    source = lines[entry.tb_lineno - 1].strip() if 0 < entry.tb_lineno <= len(lines) else ""
-    inner: FrameType | None = entry.tb_next.tb_frame if entry.tb_next is not None else None
-    library = find_package(inner) if inner is not None else ""
-    return Site(code.co_filename, entry.tb_lineno, code.co_name, library, source)
-
-
-def convert(text: str, tensor: Any) -> str | None:
+def write_conversion(text: str, tensor: Any) -> str | None:
     """Return the code that makes an array of a tensor called `text`; None where nothing does."""
-    framework = frameworks.of(tensor)
-    if framework is None:
-        return None
-    with framework.undisturbed():
-        return framework.plan(tensor, Door.ARRAY).render(text)
+    plan = make_plan(tensor, Door.ARRAY)
+    return None if plan is None else plan.render(text)
 
 
-def describe(tensor: Any) -> str:
+def describe_tensor(tensor: Any) -> str:
     """Return what a tensor is, in words."""
-    framework = frameworks.of(tensor)
-    if framework is None:
-        return ""
-    with framework.undisturbed():
-        return str(framework.describe(tensor)())
+    plan = make_plan(tensor, Door.ARRAY)
+    return "" if plan is None else str(plan.subject)
 
 
 def is_tensor(x: Any) -> bool:
     """Tell whether `x` is a tensor of any framework."""
-    return frameworks.of(x) is not None
+    return find_framework(x) is not None
 
 
 def is_torch(x: Any) -> bool:
     """Tell whether `x` is a tensor of PyTorch."""
-    framework = frameworks.of(x)
+    framework = find_framework(x)
     return framework is not None and framework.name == "torch"
 
 
@@ -144,5 +130,17 @@ def get_shape(x: Any) -> str:
     return str(getattr(x, "shape", None)).removeprefix("torch.Size(").removesuffix(")")
 
 
-Rule = Callable[[BaseException, Scene], Finding | None]
+Rule = Callable[[BaseException, ErrorSite], Finding | None]
 """looks at one way to fail on the way to NumPy; says nothing unless an object confirms it"""
+
+
+def say_array_wanted(name: str, tensor: Any, line: ErrorSite, note: str) -> Finding:
+    """Say that code which takes arrays alone was given a tensor."""
+    headline = f"`{name}` is a tensor, and an array is wanted here."
+    return Finding(headline, line.fix_tensors(), f"it is {describe_tensor(tensor)}", note)
+
+
+def say_class(name: str) -> Finding:
+    """Say that a class was asked what its instances are to be asked."""
+    note = "call it, or take the tensor that was made with it"
+    return Finding(f"`{name}` is a class, not an instance of it.", note=note)

@@ -26,14 +26,14 @@ class _Link:
         self.previous(*arguments)
         error = arguments[1] if len(arguments) > 1 else arguments[0].exc_value  # sys's hook has three, threading's one
         if self.active and error is not None:
-            _add(error)
+            _print_unsaid(error)
 
 
 _HOMES: tuple[Any, ...] = (sys, threading)
 _links: list[_Link] = globals().get("_links") or []  # a reload of this module must not forget
 
 
-def install() -> None:
+def add_hooks() -> None:
     """Put our hooks on top, unless they are in the chain already."""
     if _links:
         return
@@ -43,7 +43,7 @@ def install() -> None:
         _links.append(link)
 
 
-def uninstall() -> None:
+def remove_hooks() -> None:
     """Take our hooks out; one on top of which others have put theirs stays, and is silent."""
     for home, link in zip(_HOMES, _links, strict=False):
         link.active = False
@@ -52,7 +52,7 @@ def uninstall() -> None:
     _links.clear()
 
 
-def _add(error: BaseException) -> None:
+def _print_unsaid(error: BaseException) -> None:
     """Print what the error itself does not say already."""
     if sys.stderr is None or not isinstance(error, Exception):
         return  # after KeyboardInterrupt, code that is run here would change the exit status
@@ -63,7 +63,7 @@ def _add(error: BaseException) -> None:
 
         explanation = find_unsaid(error) if get_mode() is not Mode.OFF else None
         if explanation is not None:
-            text = explanation.in_colour() if wants_colour() else str(explanation)
+            text = explanation.message.to_ansi() if wants_colour() else str(explanation)
             print(f"\n{text}", file=sys.stderr, flush=True)
     except Exception:
         return  # the traceback has been shown: nothing of ours may add another

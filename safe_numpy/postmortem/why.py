@@ -1,17 +1,23 @@
 """`why`: the reason for an error that no guard saw, found from the objects that it is about.
 
-Each rule looks at one way to fail on the way to NumPy. It says nothing unless an object confirms it: the object that
-lacked the attribute, an operand, an argument. Sentences stand in `_wording`.
+Each rule looks at one way to fail on the way to NumPy, and brings its sentences. It says nothing unless an object
+confirms it: the object that lacked the attribute, an operand, an argument.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from safe_numpy.errors.pages import ConversionError
-from safe_numpy.late import LOADING
-from safe_numpy.messages import phrases as _wording
-from safe_numpy.messages.layout import Message, to_ansi, to_html, to_text
+from safe_numpy.diagnosis.diagnosis import make_line_row
+from safe_numpy.diagnosis.facts import Site
+from safe_numpy.errors.base import ConversionError
+from safe_numpy.messages.layout import Message, Row
+from safe_numpy.messages.units import name_type
+from safe_numpy.patching import LOADING
+
+if TYPE_CHECKING:
+    from safe_numpy.postmortem.error_site import Finding
 
 
 class Explanation:
@@ -20,24 +26,20 @@ class Explanation:
     It shows itself at the prompt and in a notebook; ``str()`` gives the text.
     """
 
-    def __init__(self, message: Message, says_something: bool) -> None:
-        self._message = message
+    def __init__(self, message: Message, says_something: bool = True) -> None:
+        self.message = message
         self._says_something = says_something
 
     def __bool__(self) -> bool:
         return self._says_something
 
     def __str__(self) -> str:
-        return to_text(self._message)
+        return self.message.to_text()
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return to_html(self._message)
-
-    def in_colour(self) -> str:
-        """Return the text for a terminal."""
-        return to_ansi(self._message)
+        return self.message.to_html()
 
 
 def why(exc: BaseException | None = None) -> Explanation:
@@ -50,14 +52,15 @@ def why(exc: BaseException | None = None) -> Explanation:
         TypeError: `exc` is no exception.
     """
     if exc is not None and not isinstance(exc, BaseException):
-        raise TypeError(f"expected an exception, or nothing for the last one; got {_wording.name_type(exc)}")
+        raise TypeError(f"expected an exception, or nothing for the last one; got {name_type(exc)}")
     error = exc or sys.exc_info()[1] or getattr(sys, "last_value", None)
     if error is None:
-        return Explanation(_wording.say("no_error"), False)
+        return Explanation(Message("There is no error to explain.", ()), False)
     explained = find_explained(error)
     if explained is not None and explained.diagnosis is not None:
-        return Explanation(_wording.compose(explained.diagnosis), True)
-    return explain_unseen(error) or Explanation(_wording.say("unrelated", {"type": type(error).__name__}), False)
+        return Explanation(explained.diagnosis.compose())
+    nothing = f"This {type(error).__name__} has nothing to do with converting tensors, as far as safe_numpy can see."
+    return explain_unseen(error) or Explanation(Message(nothing, ()), False)
 
 
 def find_unsaid(error: BaseException) -> Explanation | None:
@@ -83,18 +86,22 @@ def explain_unseen(error: BaseException) -> Explanation | None:
         return None
     try:
         with LOADING:
-            from safe_numpy.postmortem import attributes as _why_attributes
-            from safe_numpy.postmortem import error_site as _scene  # here: they bring a parser along
-            from safe_numpy.postmortem import operations as _why_operations
+            from safe_numpy.postmortem import attributes, error_site, operations  # here: they bring a parser along
 
-        scene = _scene.find_scene(error.__traceback__)
-        if scene is None:
+        place = error_site.find_error_site(error.__traceback__)
+        if place is None:
             return None
-        for rule in (*_why_attributes.RULES, *_why_operations.RULES):
-            finding = rule(error, scene)
+        for rule in (*attributes.RULES, *operations.RULES):
+            finding = rule(error, place)
             if finding is not None:
-                message = _wording.say(finding.cause, finding.facts, finding.fix, finding.note, scene.site)
-                return Explanation(message, True)
+                return Explanation(_compose(finding, place.site))
     except Exception:  # an error of ours is of no interest to somebody who has one of their own
         return None
     return None
+
+
+def _compose(finding: Finding, site: Site) -> Message:
+    ways_out = [Row("fix", finding.fix, is_code=True, is_fix=True)] if finding.fix is not None else []
+    ways_out += [Row("note", text) for text in (finding.note, finding.more) if text]
+    where = make_line_row(site, f"inside {site.library}" if site.library else "")
+    return Message(finding.headline, ((), [where], ways_out))

@@ -1,4 +1,4 @@
-"""TensorFlow's table of steps. Every eager dtype converts as it is: what fails is symbolic, composite or a handle.
+"""TensorFlow's causes. Every eager dtype converts as it is: what fails is symbolic, composite or a handle.
 
 Measured on TensorFlow 2.21; texts and threads in the project's catalogue. Only attributes are
 read, but for two questions that have none: an Optional's ``has_value`` and a DTensor's layout.
@@ -6,26 +6,32 @@ read, but for two questions that have none: an Optional's ``has_value`` and a DT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.experimental import dtensor
 from tensorflow.python import pywrap_tfe as _tapes
 
-from safe_numpy.diagnosis.causes import EVERY_DOOR, Step
-from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts, Kind
+from safe_numpy.diagnosis.causes import EVERY_DOOR, Cause
+from safe_numpy.diagnosis.facts import Door, Facts, Kind
+from safe_numpy.messages.phrases import Sentences
 
 _DATASET = "Dataset_"
-"""how the graphs of tf.data's functions begin their names (data/ops/structured_function.py)"""
+"""how the graphs of tf.data's functions begin their names (data/ops/structured_function.py):
+https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/data/ops/structured_function.py#L142-L147"""
 
 _KERAS_STEPS = ("one_step_on_", "multi_step_on_", "train_function", "test_function", "predict_function")
-"""how the graphs of Keras' training loops begin theirs (keras/src/backend/tensorflow/trainer.py)"""
+"""how the graphs of Keras' training loops begin theirs (keras/src/backend/tensorflow/trainer.py):
+https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/trainer.py#L132"""
+
+
+INDEXED = (tf.SparseTensor, tf.IndexedSlices)
+COMPOSITES = (*INDEXED, tf.experimental.Optional)
 
 
 def find_graph(x: Any) -> Any:
     """Return the graph that `x` belongs to, or None for a value; a composite belongs where its parts do."""
-    if isinstance(x, (tf.SparseTensor, tf.IndexedSlices)):
+    if isinstance(x, INDEXED):
         x = x.values
     elif isinstance(x, tf.RaggedTensor):
         x = x.flat_values
@@ -56,13 +62,13 @@ def _is_current(graph: Any) -> bool:
     return False
 
 
-def _see_leaked(x: Any, door: Door) -> Facts | None:
+def _find_leaked(x: Any, door: Door) -> Facts | None:
     graph = find_graph(x)
     name = find_function(graph)
     return None if name is None or _is_current(graph) else {"function": name}
 
 
-def _see_traced_by_dataset(x: Any, door: Door) -> Facts | None:
+def _find_traced_by_dataset(x: Any, door: Door) -> Facts | None:
     graph = find_graph(x)
     name = find_function(graph)
     if name is None or not name.startswith(_DATASET) or not _is_current(graph):
@@ -71,13 +77,13 @@ def _see_traced_by_dataset(x: Any, door: Door) -> Facts | None:
     return {"operation": operation, "function": function}
 
 
-def _see_traced_by_keras(x: Any, door: Door) -> Facts | None:
+def _find_traced_by_keras(x: Any, door: Door) -> Facts | None:
     graph = find_graph(x)
     name = find_function(graph)
     return {"function": name} if name and name.startswith(_KERAS_STEPS) and _is_current(graph) else None
 
 
-def _see_traced(x: Any, door: Door) -> Facts | None:
+def _find_traced(x: Any, door: Door) -> Facts | None:
     graph = find_graph(x)
     name = find_function(graph)
     if name is None or name.startswith((_DATASET, *_KERAS_STEPS)) or not _is_current(graph):
@@ -85,53 +91,18 @@ def _see_traced(x: Any, door: Door) -> Facts | None:
     return {"function": name}
 
 
-def _see_in_graph(x: Any, door: Door) -> Facts | None:
-    graph = find_graph(x)
-    return NO_FACTS if graph is not None and find_function(graph) is None else None
-
-
-def _see_variable_in_graph(x: Any, door: Door) -> Facts | None:
+def _find_variable_in_graph(x: Any, door: Door) -> Facts | None:
     if not isinstance(x, tf.Variable) or tf.executing_eagerly():
         return None
     return {"function": find_function(tf.compat.v1.get_default_graph()) or "a graph"}
-
-
-def _see_variant(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if isinstance(x, tf.Tensor) and x.dtype == tf.variant else None
-
-
-def _see_resource(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if isinstance(x, tf.Tensor) and x.dtype == tf.resource else None
-
-
-def _see_sparse(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if isinstance(x, tf.SparseTensor) else None
-
-
-def _see_slices(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if isinstance(x, tf.IndexedSlices) and x.dense_shape is not None else None
-
-
-def _see_shapeless_slices(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if isinstance(x, tf.IndexedSlices) and x.dense_shape is None else None
 
 
 def _is_eager_optional(x: Any) -> bool:
     return isinstance(x, tf.experimental.Optional) and find_graph(x) is None
 
 
-def _see_empty_optional(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if _is_eager_optional(x) and not bool(x.has_value()) else None
-
-
-def _see_optional(x: Any, door: Door) -> Facts | None:
-    if not _is_eager_optional(x) or not isinstance(x.element_spec, tf.TensorSpec):
-        return None
-    return NO_FACTS if bool(x.has_value()) else None
-
-
-def _see_optional_of_several(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if _is_eager_optional(x) and not isinstance(x.element_spec, tf.TensorSpec) else None
+def _is_optional_of_one(x: Any) -> bool:
+    return _is_eager_optional(x) and isinstance(x.element_spec, tf.TensorSpec)
 
 
 def _find_layout(x: Any) -> Any:
@@ -145,14 +116,14 @@ def _find_layout(x: Any) -> Any:
     return None if layout.is_fully_replicated() else layout
 
 
-def _see_distributed(x: Any, door: Door) -> Facts | None:
+def _find_distributed(x: Any, door: Door) -> Facts | None:
     layout = _find_layout(x)
     if layout is None or dtensor.num_clients() > 1:
         return None
     return {"devices": str(layout.mesh.size)}
 
 
-def _see_distributed_clients(x: Any, door: Door) -> Facts | None:
+def _find_distributed_clients(x: Any, door: Door) -> Facts | None:
     return None if _find_layout(x) is None or dtensor.num_clients() == 1 else {"clients": str(dtensor.num_clients())}
 
 
@@ -161,59 +132,155 @@ _REPLICATED = (
     "tf.experimental.dtensor.fetch_layout({x}).mesh, {x}.ndim))"
 )
 
-STEPS: tuple[Step, ...] = (
-    Step(Kind.SYMBOLIC, "leaked", _see_leaked, None, EVERY_DOOR),
-    Step(Kind.SYMBOLIC, "traced_by_dataset", _see_traced_by_dataset, None, EVERY_DOOR),
-    Step(Kind.SYMBOLIC, "traced_by_keras", _see_traced_by_keras, None, EVERY_DOOR),
-    Step(Kind.SYMBOLIC, "traced", _see_traced, None, EVERY_DOOR),
-    Step(Kind.SYMBOLIC, "in_graph", _see_in_graph, None, EVERY_DOOR),
-    Step(Kind.SYMBOLIC, "variable_in_graph", _see_variable_in_graph, None, EVERY_DOOR),
-    Step(Kind.SHARDED, "distributed", _see_distributed, _REPLICATED, EVERY_DOOR),
-    Step(Kind.SHARDED, "distributed_clients", _see_distributed_clients, None, EVERY_DOOR),
-    Step(Kind.HANDLE, "variant", _see_variant, None, EVERY_DOOR),
-    Step(Kind.HANDLE, "resource", _see_resource, None, EVERY_DOOR),
-    # to_dense refuses indices that are out of order
-    Step(Kind.COMPOSITE, "sparse_tensor", _see_sparse, "tf.sparse.to_dense(tf.sparse.reorder({x}))", EVERY_DOOR),
-    Step(Kind.COMPOSITE, "slices", _see_slices, "tf.convert_to_tensor({x})", EVERY_DOOR),
-    Step(Kind.COMPOSITE, "slices_without_shape", _see_shapeless_slices, None, EVERY_DOOR),
-    Step(Kind.COMPOSITE, "optional_without_value", _see_empty_optional, None, EVERY_DOOR),
-    Step(Kind.COMPOSITE, "optional", _see_optional, "{x}.get_value()", EVERY_DOOR),
-    Step(Kind.COMPOSITE, "optional_of_several", _see_optional_of_several, None, EVERY_DOOR),
-)
-
-
-def find_steps(x: Any) -> Sequence[Step]:
-    """Return the steps that can concern `x`."""
-    return STEPS
-
-
-def _see_tape(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if is_recorded(x) else None
+CAUSES: tuple[Cause, ...] = (
+    Cause(
+        Kind.SYMBOLIC, "leaked", _find_leaked, None, EVERY_DOOR,
+        Sentences(
+            "it was made while `{function}` was traced, and is used outside: it never had a value here",
+            instead="return it from `{function}`, and convert what the call returns",
+        ),
+    ),
+    Cause(
+        Kind.SYMBOLIC, "traced_by_dataset", _find_traced_by_dataset, None, EVERY_DOOR,
+        Sentences(
+            "`Dataset.{operation}` is tracing `{function}`: the tensor stands for every element to come",
+            instead="use TF operations, or `tf.py_function` or `tf.numpy_function` inside `{function}`; "
+            "tf.config.run_functions_eagerly does not reach a Dataset",
+        ),
+    ),
+    Cause(
+        Kind.SYMBOLIC, "traced_by_keras", _find_traced_by_keras, None, EVERY_DOOR,
+        Sentences(
+            "Keras is tracing its step (fit, evaluate or predict): the tensor stands for a value of later steps",
+            instead="use TF operations or keras.ops; or `compile(run_eagerly=True)`, which runs it with values, "
+            "and what passes through NumPy then has no gradient",
+        ),
+    ),
+    Cause(
+        Kind.SYMBOLIC, "traced", _find_traced, None, EVERY_DOOR,
+        Sentences(
+            "`{function}` is being traced: the tensor stands for a value of later runs",
+            instead="use TF operations, or `tf.py_function` inside `{function}`; or convert what `{function}` returns",
+        ),
+    ),
+    Cause(
+        Kind.SYMBOLIC, "in_graph", lambda x, door: (g := find_graph(x)) is not None and find_function(g) is None, None,
+        EVERY_DOOR,
+        Sentences(
+            "it belongs to a graph that is being built: it has a value only when that runs",
+            instead="`session.run({x})` in TF1 code; in TF2 convert outside of the graph",
+        ),
+    ),
+    Cause(
+        Kind.SYMBOLIC, "variable_in_graph", _find_variable_in_graph, None, EVERY_DOOR,
+        Sentences(
+            "it is a variable, read while `{function}` is being traced",
+            instead="use `{x}` itself there, or convert it outside of `{function}`",
+        ),
+    ),
+    Cause(
+        Kind.SHARDED, "distributed", _find_distributed, _REPLICATED, EVERY_DOOR,
+        Sentences(
+            "it is a DTensor sharded over {devices} devices of one client", done="gathered from {devices} devices"
+        ),
+    ),
+    Cause(
+        Kind.SHARDED, "distributed_clients", _find_distributed_clients, None, EVERY_DOOR,
+        Sentences(
+            "it is a DTensor sharded over {clients} clients: this one holds a part of it",
+            instead="relayout it to a replicated layout on every client, then convert: on one client alone that hangs",
+        ),
+    ),
+    Cause(
+        Kind.HANDLE, "variant", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.variant, None, EVERY_DOOR,
+        Sentences(
+            "its dtype is variant: it holds a handle to another object",
+            instead="take the object: `tf.RaggedTensor.from_variant({x}, dtype, ragged_rank)` for a ragged tensor, "
+            "or iterate the dataset",
+        ),
+    ),
+    Cause(
+        Kind.HANDLE, "resource", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.resource, None, EVERY_DOOR,
+        Sentences(
+            "its dtype is resource: it holds a handle to a variable, a table or an iterator",
+            instead="convert the variable itself (`variable.numpy()`), or `variable.read_value()`",
+        ),
+    ),
+    Cause(  # to_dense refuses indices that are out of order
+        Kind.COMPOSITE, "sparse_tensor", lambda x, door: isinstance(x, tf.SparseTensor),
+        "tf.sparse.to_dense(tf.sparse.reorder({x}))", EVERY_DOOR,
+        Sentences("it is a SparseTensor: indices and values, and no array", done="made dense, from a SparseTensor"),
+    ),
+    Cause(
+        Kind.COMPOSITE, "slices", lambda x, door: isinstance(x, tf.IndexedSlices) and x.dense_shape is not None,
+        "tf.convert_to_tensor({x})", EVERY_DOOR,
+        Sentences("it is an IndexedSlices: some rows of a larger tensor", done="made dense, from IndexedSlices"),
+    ),
+    Cause(
+        Kind.COMPOSITE, "slices_without_shape",
+        lambda x, door: isinstance(x, tf.IndexedSlices) and x.dense_shape is None, None, EVERY_DOOR,
+        Sentences(
+            "it is an IndexedSlices that does not know the shape of the whole (dense_shape is None)",
+            instead="convert `{x}.values` and `{x}.indices`, or make it with a dense_shape",
+        ),
+    ),
+    Cause(
+        Kind.COMPOSITE, "optional_without_value", lambda x, door: _is_eager_optional(x) and not bool(x.has_value()),
+        None, EVERY_DOOR,
+        Sentences("it is an Optional without a value", instead="ask `{x}.has_value()` first"),
+    ),
+    Cause(
+        Kind.COMPOSITE, "optional", lambda x, door: _is_optional_of_one(x) and bool(x.has_value()), "{x}.get_value()",
+        EVERY_DOOR,
+        Sentences("it is an Optional: a value, or none", done="taken from its Optional"),
+    ),
+    Cause(
+        Kind.COMPOSITE, "optional_of_several",
+        lambda x, door: _is_eager_optional(x) and not _is_optional_of_one(x), None, EVERY_DOOR,
+        Sentences("it is an Optional of several tensors", instead="`safe_numpy.to_numpy({x}.get_value())`"),
+    ),
+)  # fmt: skip
 
 
 def is_recorded(x: Any) -> bool:
     """Tell whether an active tape records a tensor, a variable, or the values of a composite."""
     if _tapes.TFE_Py_TapeSetIsEmpty() or find_graph(x) is not None:
         return False
-    if isinstance(x, (tf.SparseTensor, tf.IndexedSlices)):
+    if isinstance(x, INDEXED):
         x = x.values
     elif isinstance(x, tf.Variable):
         x = x.handle
     return isinstance(x, tf.Tensor) and bool(_tapes.TFE_Py_TapeSetShouldRecordBackprop([x]))
 
 
-def _see_ragged(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if isinstance(x, tf.RaggedTensor) and find_graph(x) is None else None
+HAZARDS: tuple[Cause, ...] = (
+    Cause(
+        Kind.TAPE, "tape", lambda x, door: is_recorded(x), "tf.stop_gradient({x})", EVERY_DOOR,
+        Sentences(
+            "a GradientTape records it: the gradient stops here, and tape.gradient gives None for what it came from",
+            done="taken from its tape",
+            instead="the fix says that this is meant; else compute with TF operations",
+            is_unguarded=True,
+        ),
+    ),
+    Cause(
+        Kind.OBJECT, "ragged", lambda x, door: isinstance(x, tf.RaggedTensor) and find_graph(x) is None, "{x}.numpy()",
+        frozenset({Door.ARRAY}),
+        Sentences(
+            "it is a RaggedTensor, of which NumPy makes an array of one object",
+            done="made an object array of its rows",
+            is_unguarded=True,
+        ),
+        ends=True,
+    ),
+)  # fmt: skip
+"""what works in stock TensorFlow, and loses something"""
 
-
-STRICT_STEPS: tuple[Step, ...] = (
-    Step(Kind.TAPE, "tape", _see_tape, "tf.stop_gradient({x})", EVERY_DOOR),
-    Step(Kind.OBJECT, "ragged", _see_ragged, "{x}.numpy()", frozenset({Door.ARRAY}), ends=True),
-    *STEPS,
+TAPE = (
+    "numpy() of {subject} inside a GradientTape that records it{detail}: the gradient stops here, and "
+    "tape.gradient gives None for what it came from. For a value to look at only, say so: tf.stop_gradient(x).numpy()"
 )
-"""the table with what works in stock TensorFlow, and loses something"""
-
-
-def find_strict_steps(x: Any) -> Sequence[Step]:
-    """Return the steps that can concern `x`, the silent ones too."""
-    return STRICT_STEPS
+OBJECT_ARRAY = (
+    "NumPy makes an array of one object of {subject}, not an array of its values: "
+    "safe_numpy.to_numpy(x) converts it, and so does SAFE_NUMPY=permissive"
+)

@@ -1,4 +1,7 @@
-"""How each cause shows on a PyTorch tensor. Only attributes are read: no operator runs, nothing is copied."""
+"""How each cause shows on a PyTorch tensor. Only attributes are read: no operator runs, nothing is copied.
+
+What the rows of the table ask by takes the tensor and the door, and gives the facts, or whether there is a problem.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import contextlib
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from safe_numpy.config.policy import DTYPE
-from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts
+from safe_numpy.config.modes import DTYPE
+from safe_numpy.diagnosis.facts import Door, Facts
 
 _functorch: Any = torch._C._functorch
 
@@ -45,7 +48,10 @@ def outside_modes() -> Iterator[None]:
 with outside_modes():
     _probe = torch.empty(0, dtype=torch.float32, device="cpu")
 DENSE_ON_HOST = compare_keys(get_keys(_probe))
-"""dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys"""
+"""dispatch keys of a dense tensor in host memory: device, layout, lazy bits, wrappers all show in these keys
+
+https://github.com/pytorch/pytorch/blob/v2.6.0/torch/csrc/utils/python_dispatch.cpp#L761, #L808-L811
+"""
 
 _HOST_STORAGE = frozenset({"cpu", "cuda", "xpu"})
 """device types whose storages tell their size; others (xla, a backend in Python) report 0"""
@@ -108,7 +114,8 @@ def _levels(x: Tensor) -> list[Tensor]:
     return found
 
 
-def see_numpy(x: Tensor, door: Door) -> Facts | None:
+def find_numpy_missing(x: Tensor, door: Door) -> Facts | None:
+    """Find that there is no NumPy, or none that this torch was built for."""
     if is_numpy_usable():
         return None
     try:
@@ -134,19 +141,8 @@ def _try_probe() -> bool:
     return True
 
 
-def see_meta(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if x.is_meta and not is_fake(x) else None
-
-
-def see_fake(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_fake(x) else None
-
-
-def see_uninitialized(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_uninitialized(x) else None
-
-
-def see_freed(x: Tensor, door: Door) -> Facts | None:
+def find_freed(x: Tensor, door: Door) -> Facts | None:
+    """Find a storage that holds less than the elements take."""
     if x.layout is not torch.strided or x.device.type not in _HOST_STORAGE or x.is_nested or is_uninitialized(x):
         return None
     if _has_no_storage(x) or x.numel() == 0:
@@ -168,35 +164,32 @@ def _has_no_storage(x: Tensor) -> bool:
     )
 
 
-def see_vmap(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if any(_functorch.is_batchedtensor(level) for level in _levels(x)) else None
+def is_batched(x: Tensor, door: Door) -> bool:
+    """Tell whether `x` is a row of a batch, under torch.vmap."""
+    return any(_functorch.is_batchedtensor(level) for level in _levels(x))
 
 
 def _is_differentiated(x: Tensor) -> bool:
     """Tell whether torch.func.grad or jvp has hold of `x`: plain tensors too, since ``numpy()`` dispatches there."""
+    # every operation goes through the stack of transforms (https://github.com/pytorch/functorch/issues/1026)
     if any(_functorch.is_gradtrackingtensor(level) for level in _levels(x)):
         return True
     top = _functorch.peek_interpreter_stack()
     return top is not None and top.key() in (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
 
 
-def see_differentiated(x: Tensor, door: Door) -> Facts | None:
-    if not _is_differentiated(x) or see_vmap(x, door) is not None or torch._is_functional_tensor(x):
-        return None
-    return NO_FACTS
+def is_wrapped_by_grad(x: Tensor, door: Door) -> bool:
+    """Tell whether torch.func.grad or jvp stands in the way alone."""
+    return _is_differentiated(x) and not is_batched(x, door) and not torch._is_functional_tensor(x)
 
 
-def see_functionalized(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if torch._is_functional_tensor(x) else None
+def find_capture(x: Tensor, door: Door) -> Facts | None:
+    """Find a CUDA graph that is being captured on the current stream."""
+    return {"device": str(x.device)} if x.is_cuda and torch.cuda.is_current_stream_capturing() else None
 
 
-def see_capture(x: Tensor, door: Door) -> Facts | None:
-    if not x.is_cuda or not torch.cuda.is_current_stream_capturing():
-        return None
-    return {"device": str(x.device)}
-
-
-def see_grad(x: Tensor, door: Door) -> Facts | None:
+def find_grad(x: Tensor, door: Door) -> Facts | None:
+    """Find that autograd records `x`."""
     if not x.requires_grad or (door is not Door.DLPACK and not torch.is_grad_enabled()):
         return None
     if _is_differentiated(x):
@@ -212,25 +205,25 @@ def _has_whole_value(x: Any) -> bool:
     return all(mesh.size(i) == 1 or p.is_replicate() for i, p in enumerate(x.placements))
 
 
-def see_sharded(x: Any, door: Door) -> Facts | None:
+def is_whole_dtensor(x: Any, door: Door) -> bool:
+    """Tell whether `x` is a DTensor of which this rank holds all."""
+    return is_dtensor(x) and _has_whole_value(x)
+
+
+def find_sharded(x: Any, door: Door) -> Facts | None:
+    """Find a DTensor of which this rank holds a part."""
     if not is_dtensor(x) or _has_whole_value(x):
         return None
     return {"placements": ", ".join(map(repr, x.placements)), "ranks": str(x.device_mesh.size())}
 
 
-def see_local(x: Any, door: Door) -> Facts | None:
-    return NO_FACTS if is_dtensor(x) and _has_whole_value(x) else None
+def is_pending(x: Tensor, door: Door) -> bool:
+    """Tell whether `x` is the result of a collective, and does not wait for it by itself."""
+    return is_async(x) and (door is Door.DLPACK or not converts_itself(x))
 
 
-def see_pending(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_async(x) and (door is Door.DLPACK or not converts_itself(x)) else None
-
-
-def see_masked(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if is_masked(x) else None
-
-
-def see_unknown(x: Tensor, door: Door) -> Facts | None:
+def find_unknown_subclass(x: Tensor, door: Door) -> Facts | None:
+    """Find a wrapper subclass that nobody here knows."""
     if not has_python_dispatch(x) or converts_itself(x):
         return None
     if x.is_nested or is_masked(x) or is_dtensor(x) or is_async(x) or is_fake(x):
@@ -238,13 +231,13 @@ def see_unknown(x: Tensor, door: Door) -> Facts | None:
     return {"type": type(x).__name__}
 
 
-def see_device(x: Tensor, door: Door) -> Facts | None:
-    if x.is_cpu or x.is_meta or is_fake(x):
-        return None
-    return {"device": str(x.device)}
+def find_device(x: Tensor, door: Door) -> Facts | None:
+    """Find that the data lies outside of host memory."""
+    return None if x.is_cpu or x.is_meta or is_fake(x) else {"device": str(x.device)}
 
 
-def see_quantized(x: Tensor, door: Door) -> Facts | None:
+def find_quantized(x: Tensor, door: Door) -> Facts | None:
+    """Find integers with a scale."""
     return {"dtype": dtype_name(x.dtype)} if x.is_quantized else None
 
 
@@ -258,23 +251,23 @@ def _is_packed(dtype: torch.dtype) -> bool:
     return dtype_name(dtype).startswith(("bits", "uint", "int", "float4"))
 
 
-def see_low_precision(x: Tensor, door: Door) -> Facts | None:
+def find_low_precision(x: Tensor, door: Door) -> Facts | None:
+    """Find a floating dtype that is to be widened."""
     dtype = x.dtype
     if dtype in NUMPY_DTYPES or not dtype.is_floating_point or _is_packed(dtype):
         return None
     if door is Door.DLPACK and x.layout is torch.strided:
         return None  # a capsule carries it; only to_dense() lacks it
-    if see_exact(x, door) is not None:
-        return None
-    return {"dtype": dtype_name(dtype)}
+    return None if find_exact(x, door) else {"dtype": dtype_name(dtype)}
 
 
-def see_complex_half(x: Tensor, door: Door) -> Facts | None:
-    return {"dtype": "complex32"} if x.dtype is torch.complex32 and see_exact(x, door) is None else None
+def is_complex_half(x: Tensor, door: Door) -> bool:
+    """Tell whether `x` has a complex dtype that is to be widened."""
+    return x.dtype is torch.complex32 and not find_exact(x, door)
 
 
-def see_exact(x: Tensor, door: Door) -> Facts | None:
-    """See a dtype that ml_dtypes has, where that is wanted and torch can show the bytes; else it is widened."""
+def find_exact(x: Tensor, door: Door) -> Facts | None:
+    """Find a dtype that ml_dtypes has, where that is wanted and torch can show the bytes; else it is widened."""
     if DTYPE.get() != "ml_dtypes" or x.dtype in NUMPY_DTYPES or _is_packed(x.dtype) or x.is_quantized:
         return None
     name = dtype_name(x.dtype)
@@ -287,7 +280,8 @@ def see_exact(x: Tensor, door: Door) -> Facts | None:
     return {"dtype": name, "as_dtype": f"uint{8 * x.dtype.itemsize}"}
 
 
-def see_packed(x: Tensor, door: Door) -> Facts | None:
+def find_packed(x: Tensor, door: Door) -> Facts | None:
+    """Find a dtype of which torch can only show the bytes."""
     dtype = x.dtype
     if dtype in NUMPY_DTYPES or x.is_quantized or not _is_packed(dtype):
         return None
@@ -296,54 +290,36 @@ def see_packed(x: Tensor, door: Door) -> Facts | None:
     return {"dtype": name, "as_dtype": as_dtype}
 
 
-def see_any_layout(x: Tensor) -> Facts | None:
+def find_layout(x: Tensor) -> Facts | None:
+    """Find a layout that is not dense."""
     if x.is_nested or x.layout in (torch.strided, torch.jagged):
         return None
     return {"layout": dtype_name(x.layout).removeprefix("_")}
-
-
-def see_mkldnn(x: Tensor, door: Door) -> Facts | None:
-    return see_any_layout(x) if x.is_mkldnn else None
 
 
 def _is_float8(dtype: torch.dtype) -> bool:
     return dtype_name(dtype).startswith("float8")
 
 
-def see_float8_layout(x: Tensor, door: Door) -> Facts | None:
-    facts = see_any_layout(x) if _is_float8(x.dtype) else None
+def find_float8_layout(x: Tensor, door: Door) -> Facts | None:
+    """Find a layout that is not dense, of a dtype that has no ``to_dense()``."""
+    facts = find_layout(x) if _is_float8(x.dtype) else None
     return facts and {**facts, "dtype": dtype_name(x.dtype)}
 
 
-def see_layout(x: Tensor, door: Door) -> Facts | None:
-    return None if x.is_mkldnn or _is_float8(x.dtype) or see_frozen_layout(x, door) else see_any_layout(x)
+def find_open_layout(x: Tensor, door: Door) -> Facts | None:
+    """Find a layout of which ``to_dense()`` makes a dense tensor at once."""
+    return None if x.is_mkldnn or _is_float8(x.dtype) or find_frozen_layout(x, door) else find_layout(x)
 
 
 _COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 
 
-def see_frozen_layout(x: Tensor, door: Door) -> Facts | None:
-    """See a compressed inference tensor: outside inference mode its ``to_dense()`` fails (torch 2.13)."""
+def find_frozen_layout(x: Tensor, door: Door) -> Facts | None:
+    """Find a compressed inference tensor: its ``to_dense()`` works in place, which fails outside inference mode.
+
+    https://github.com/pytorch/pytorch/blob/v2.6.0/aten/src/ATen/native/TensorConversions.cpp#L657-L660
+    """
     if x.layout not in _COMPRESSED or not x.is_inference() or torch.is_inference_mode_enabled():
         return None
-    return None if _is_float8(x.dtype) else see_any_layout(x)
-
-
-def see_conj(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if not x.is_nested and x.is_conj() else None
-
-
-def see_neg(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if not x.is_nested and x.is_neg() else None
-
-
-def see_zero(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if not x.is_nested and x._is_zerotensor() else None
-
-
-def see_nested(x: Tensor, door: Door) -> Facts | None:
-    return NO_FACTS if x.is_nested else None
-
-
-def masked_parts(x: Any) -> Mapping[str, tuple[str, Tensor]]:
-    return {"data": ("{x}.get_data()", x._masked_data), "mask": ("{x}.get_mask()", x._masked_mask)}
+    return None if _is_float8(x.dtype) else find_layout(x)

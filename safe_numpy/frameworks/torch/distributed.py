@@ -1,4 +1,4 @@
-"""Gathering over a process group of `torch.distributed`."""
+"""Gathering over a process group of `torch.distributed`. What is gathered is plain objects."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import torch.distributed
 
-from safe_numpy.ledger.report import Report, from_plain, to_plain
 
-
-def find_gather(group: Any) -> Callable[[Report], list[Report]]:
-    """Return what gathers the reports of all ranks of `group`; a collective call, of which each rank gets the result.
+def gather_over(group: Any, make: Callable[[], Any]) -> list[Any]:
+    """Return what `make` gives on all ranks of `group`; a collective call, of which each rank gets the result.
 
     Raises:
         ValueError: `group` is no process group that this process belongs to.
@@ -24,10 +22,6 @@ def find_gather(group: Any) -> Callable[[Report], list[Report]]:
     size = torch.distributed.get_world_size(wanted)
     if size < 1:
         raise ValueError("this process is no member of that group")
-
-    def gather(own: Report) -> list[Report]:
-        gathered: list[Any] = [None] * size
-        torch.distributed.all_gather_object(gathered, to_plain(own), group=wanted)
-        return [from_plain(plain) for plain in gathered]
-
-    return gather
+    gathered: list[Any] = [None] * size
+    torch.distributed.all_gather_object(gathered, make(), group=wanted)
+    return gathered

@@ -18,12 +18,17 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from safe_numpy.callsite import frames as _callsite
-from safe_numpy.callsite.members import read_members, read_variables
-from safe_numpy.diagnosis.facts import NO_FACTS, Problem, Remark
-from safe_numpy.frameworks.torch.modules import find_members, find_modules, iterate_variables
-from safe_numpy.frameworks.torch.names import NOT_TIMED, name_parameters, walk_parameters
-from safe_numpy.messages.place import name_place
+from safe_numpy.callsite.frames import is_foreign, read_members, read_variables
+from safe_numpy.diagnosis.facts import Problem
+from safe_numpy.frameworks.torch.modules import (
+    NOT_TIMED,
+    find_members,
+    find_modules,
+    iterate_variables,
+    name_parameters,
+    walk_parameters,
+)
+from safe_numpy.messages.units import join_names, name_place
 
 _MOST_NODES = 1000
 _MOST_AHEAD = 16
@@ -31,6 +36,14 @@ _MOST_FRAMES = 30
 _MOST_MEMBERS = 2000
 _SECONDS = 0.005
 _SHOWN = 2
+
+REMARKS = {
+    "forward": "`{function}` is running: what is computed from the array has no gradient, and learning stops here",
+    "accumulated": "collect `loss.item()` or `loss.detach()` where a loss is computed: "
+    "as they are, they keep every graph in memory",
+    "evaluation": "`{module}` is in evaluation mode: inside `with torch.inference_mode():` autograd records nothing",
+}
+"""what else is to be known, and the usual way out"""
 
 _next_of_python_node = torch._C._FunctionBase.__dict__["next_functions"].__get__
 
@@ -58,7 +71,7 @@ def _look_back(x: Tensor, most: int = _MOST_NODES) -> _Origin:
     return _Origin(operation, leaves, is_complete, x.dim() == 0, name == "StackBackward0" and x.dim() == 1)
 
 
-def remember(x: Tensor) -> Callable[[], _Origin]:
+def remember_origin(x: Tensor) -> Callable[[], _Origin]:
     """Look back a few steps only, at a tensor that is going to be gone; holds what it finds weakly."""
     origin = _look_back(x, _MOST_AHEAD)
     references = [weakref.ref(leaf) for leaf in origin.leaves if leaf is not x]
@@ -66,13 +79,13 @@ def remember(x: Tensor) -> Callable[[], _Origin]:
     return lambda: replace(origin, leaves=[leaf for r in references if (leaf := r()) is not None])
 
 
-def look_closer(
+def explain_gradient(
     x: Tensor | None,
     clue: Callable[[], _Origin] | None,
     problems: Sequence[Problem],
     path: str,
     stack: Sequence[FrameType],
-) -> tuple[Sequence[Problem], Sequence[Remark]]:
+) -> tuple[Sequence[Problem], Sequence[str]]:
     """Return the problems, that of the gradient with its whole origin, and the most urgent remark."""
     origin = _look_back(x) if x is not None else clue() if clue is not None else None
     remarks = list(itertools.islice(_find_remarks(origin, path, stack), 1))
@@ -90,14 +103,14 @@ def _describe(origin: _Origin, stack: Sequence[FrameType]) -> str:
     if not names:
         return origin.operation
     others = len(origin.leaves) - min(len(names), _SHOWN)
-    return f"{origin.operation}, from {_join(names, others, origin.is_complete)}"
+    return f"{origin.operation}, from {_join_leaves(names, others, origin.is_complete)}"
 
 
-def _join(names: Sequence[str], others: int, complete: bool) -> str:
+def _join_leaves(names: Sequence[str], others: int, complete: bool) -> str:
     shown = list(names[:_SHOWN])
     if others or not complete:
         shown.append(f"{others} other{'s' if others > 1 else ''}" if complete else "others")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return join_names(shown)
 
 
 def find_leaves(node: Any, deadline: float, most: int = _MOST_NODES) -> tuple[list[Tensor], bool]:
@@ -134,7 +147,7 @@ def _find_line(node: Any) -> str:
     for entry in reversed(made):  # as traceback.format_stack gives them
         head, _, function = entry.strip().partition("\n")[0].rpartition(", in ")
         filename, _, lineno = head.removeprefix('File "').rpartition('", line ')
-        if function and lineno.isdigit() and not _callsite.is_foreign(filename):
+        if function and lineno.isdigit() and not is_foreign(filename):
             return name_place(filename, int(lineno))
     return ""
 
@@ -170,16 +183,16 @@ def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
     return ""
 
 
-def _find_remarks(origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[Remark]:
+def _find_remarks(origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[str]:
     """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
     function = _find_forward(stack)
     if function:
-        yield Remark("forward", {"function": function})
+        yield REMARKS["forward"].format(function=function)
     if origin is not None and origin.operation and _is_accumulated(origin, path):
-        yield Remark("accumulated", NO_FACTS)
+        yield REMARKS["accumulated"]
     for variable, module in find_modules(stack).values():
         if read_members(module).get("training") is False and any(p.requires_grad for p in _iterate_some(module)):
-            yield Remark("evaluation", {"module": variable})
+            yield REMARKS["evaluation"].format(module=variable)
             return
 
 
@@ -198,7 +211,7 @@ def _find_forward(stack: Sequence[FrameType]) -> str:
     """Return ``Net.forward`` if one is running."""
     for frame in itertools.islice(stack, _MOST_FRAMES):
         code = frame.f_code
-        if code.co_name == "forward" and code.co_argcount and not _callsite.is_foreign(code.co_filename):
+        if code.co_name == "forward" and code.co_argcount and not is_foreign(code.co_filename):
             module = read_variables(frame).get(code.co_varnames[0])
             if issubclass(type(module), Module):
                 return f"{type(module).__name__}.forward"

@@ -1,37 +1,149 @@
-"""PyTorch's conversions that work and should not: what strict mode adds to the table of causes.
+"""PyTorch's hazards: conversions that work and should not. Strict mode adds them to the table of causes.
 
 Each was reproduced on stock torch 2.13; see tests/test_strict.py.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import functools
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from types import FrameType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn import Parameter
 
-from safe_numpy.callsite.frames import find_user_frame, list_callers
-from safe_numpy.diagnosis.causes import EVERY_DOOR, Step
-from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts, Kind
-from safe_numpy.frameworks.torch import aliases as _torch_aliases
-from safe_numpy.frameworks.torch import causes as table
-from safe_numpy.frameworks.torch import detect as sights
-from safe_numpy.messages.phrases import HARMS
+from safe_numpy.callsite.frames import find_caller, find_direct_caller, list_callers
+from safe_numpy.diagnosis.causes import EVERY_DOOR, Cause, Plan, find_headline
+from safe_numpy.diagnosis.diagnosis import make_diagnosis
+from safe_numpy.diagnosis.facts import Door, Facts, Kind
+from safe_numpy.diagnosis.framework import make_plan
+from safe_numpy.frameworks.torch import causes, detect
+from safe_numpy.frameworks.torch.gradients import get_next
+from safe_numpy.frameworks.torch.modules import find_members, find_modules, iterate_variables, walk_parameters
+from safe_numpy.messages.phrases import SHARED, Sentences
 
 _MOST_FRAMES = 30
+_MOST_TENSORS = 50
+_MOST_NODES = 500
+_SECONDS = 0.02
+
+EXPORTED = "the array that DLPack makes of {subject} is silently wrong: {detail}"
+
+_LOUD = frozenset({Kind.GRAD, Kind.CONJ, Kind.LAYOUT, Kind.NESTED, Kind.DTYPE, Kind.QUANTIZED})
+"""what ``__dlpack__`` refuses itself (torch/_tensor.py), or NumPy, when it is handed the capsule; not the negative bit:
+https://github.com/pytorch/pytorch/pull/145000"""
 
 
-def see_dual(x: Tensor, door: Door) -> Facts | None:
-    """See a tangent of forward-mode AD, of the level that is open."""
-    if forward_ad._current_level < 0 or type(x) not in sights.PLAIN:
+class Sharer(NamedTuple):
+    """Whose memory it is."""
+
+    whom: str
+    what: str
+    effect: str
+    """what a write to the array does"""
+
+    @property
+    def sharing(self) -> str:
+        """What is said of the array in permissive mode."""
+        return f"{SHARED}, {self.what}: writing to the array {self.effect}"
+
+
+_SAVED = Sharer(
+    "a value that autograd has saved for backward()",
+    "which autograd has saved for backward()",
+    "gives wrong gradients",
+)
+
+
+def _make_sharer(leaf: Tensor, name: str = "x") -> Sharer:
+    if isinstance(leaf, Parameter):
+        effect = "changes the model, and autograd does not notice"
+        return Sharer(f"{name}, a parameter", "and it is a parameter", effect)
+    effect = "changes it, and autograd does not notice"
+    return Sharer(f"{name}, a leaf of autograd's graph", "and autograd computes its gradient", effect)
+
+
+def find_sharer(x: Tensor, stack: Sequence[FrameType]) -> Sharer | None:
+    """Return who shares the memory of `x`, where that can be told from what these frames see; else None."""
+    if type(x) not in detect.PLAIN or x.layout is not torch.strided:
         return None
-    return NO_FACTS if forward_ad.unpack_dual(x).tangent is not None else None  # type: ignore[no-untyped-call]
+    same = [t for t in (x, x._base) if t is not None]
+    leaf = next((t for t in same if t.is_leaf and t.requires_grad), None)
+    if leaf is not None:
+        return _make_sharer(leaf)
+    memory = x.untyped_storage()._cdata
+    in_sight = None if x.requires_grad else _find_leaf(memory, stack)
+    if in_sight is not None:
+        return in_sight
+    nodes = [t.grad_fn for t in same if t.grad_fn is not None]
+    return _SAVED if any(_saves(n, memory) for n in (*nodes, *_walk_graphs(stack))) else None
 
 
-def see_expanded(x: Tensor, door: Door) -> Facts | None:
-    """See elements that share one place in memory."""
+def _find_leaf(memory: int, stack: Sequence[FrameType]) -> Sharer | None:
+    for name, value in iterate_variables(stack):
+        if type(value) in detect.PLAIN and value.requires_grad and value.is_leaf and _is_at(value, memory):
+            return _make_sharer(value, name)
+    deadline = time.perf_counter() + _SECONDS
+    for variable, module in (*find_modules(stack).values(), *find_members(stack).values()):
+        for path, parameter in walk_parameters(module, deadline):
+            if parameter is not None and parameter.requires_grad and _is_at(parameter, memory):
+                return _make_sharer(parameter, f"{variable}.{path}")
+    return None
+
+
+def _is_at(x: Tensor, memory: int) -> bool:
+    return type(x) in detect.PLAIN and x.layout is torch.strided and bool(x.untyped_storage()._cdata == memory)
+
+
+def _walk_graphs(stack: Sequence[FrameType]) -> Iterator[Any]:
+    """Yield the nodes of the graphs that these frames see."""
+    tensors = (v for _, v in iterate_variables(stack) if type(v) in detect.PLAIN and v.grad_fn is not None)
+    pending: deque[Any] = deque(t.grad_fn for t in itertools.islice(tensors, _MOST_TENSORS))
+    seen = set(pending)
+    while pending and len(seen) < _MOST_NODES:
+        node = pending.popleft()
+        yield node
+        following = {n for n, _ in get_next(node) if n is not None} - seen
+        pending += following
+        seen |= following
+
+
+@functools.cache
+def _list_saved(node_class: type) -> tuple[str, ...]:
+    return tuple(name for name in dir(node_class) if name.startswith("_raw_saved_"))
+
+
+def _saves(node: Any, memory: int) -> bool:
+    """Tell whether a node keeps a tensor in this memory.
+
+    Looks at what is kept without unpacking it, since that may run a hook: a checkpoint's would run its forward again
+    (https://github.com/pytorch/pytorch/blob/v2.13.0/torch/utils/checkpoint.py#L1165-L1178).
+    """
+    for name in _list_saved(node.__class__):
+        kept = getattr(node, name, None)
+        for saved in kept if isinstance(kept, (list, tuple)) else (kept,):
+            data = getattr(saved, "data", None) if getattr(saved, "unpack_hook", None) is None else None
+            if isinstance(data, Tensor) and _is_at(data, memory):
+                return True
+    return False
+
+
+def _has_tangent(x: Tensor, door: Door) -> bool:
+    """Tell whether `x` carries a tangent of forward-mode AD, of the level that is open."""
+    if forward_ad._current_level < 0 or type(x) not in detect.PLAIN:
+        return False
+    return forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+
+
+def _find_expanded(x: Tensor, door: Door) -> Facts | None:
+    """Find elements that share one place in memory."""
     if x.is_nested or x.layout is not torch.strided or not x.numel():
         return None
     times = 1
@@ -40,29 +152,65 @@ def see_expanded(x: Tensor, door: Door) -> Facts | None:
     return {"times": str(times)} if times > 1 else None
 
 
-def see_alias(x: Tensor, door: Door) -> Facts | None:
-    """See a parameter, or a value that autograd has saved, in the same memory."""
-    if type(x) not in sights.PLAIN or not x.is_cpu or not torch.is_grad_enabled() or see_expanded(x, door) is not None:
+def _find_shared(x: Tensor, door: Door) -> Facts | None:
+    """Find a parameter, or a value that autograd has saved, in the same memory."""
+    if type(x) not in detect.PLAIN or not x.is_cpu or not torch.is_grad_enabled() or _find_expanded(x, door):
         return None
-    if x.dtype not in sights.NUMPY_DTYPES:
+    if x.dtype not in detect.NUMPY_DTYPES:
         return None  # what is widened is a copy
-    stack = list_callers(find_user_frame(sys._getframe(1)), _MOST_FRAMES)
-    harmed = _torch_aliases.find_harmed(x, stack)
-    if harmed is None:
+    sharer = find_sharer(x, list_callers(find_caller(find_direct_caller()).frame, _MOST_FRAMES))
+    return sharer and {"whom": sharer.whom, "effect": sharer.effect}
+
+
+HAZARDS: tuple[Cause, ...] = (
+    Cause(
+        Kind.TANGENT, "dual", _has_tangent, "torch.autograd.forward_ad.unpack_dual({x}).primal", EVERY_DOOR,
+        Sentences(
+            "it is a dual number of forward-mode AD: it carries a tangent, which the array would lose",
+            done="taken from its dual number, whose tangent does not see the array",
+            is_unguarded=True,
+        ),
+        copies=False,
+    ),
+    Cause(
+        Kind.EXPANDED, "expanded", _find_expanded, "{x}.contiguous()", EVERY_DOOR,
+        Sentences(
+            "it is expanded: {times} elements share one place in memory, and one write to the array would change them "
+            "all",
+            done="copied out of expanded memory",
+            is_unguarded=True,
+        ),
+    ),
+    Cause(
+        Kind.ALIAS, "alias", _find_shared, "{x}.clone()", EVERY_DOOR,
+        Sentences(
+            "it shares the memory of {whom}: a write to the array {effect}",
+            done="copied",
+            instead="where nobody writes to the array, `with safe_numpy.mode('explain'):` lets it pass",
+            is_unguarded=True,
+        ),
+    ),
+)  # fmt: skip
+
+
+def find_hazards(x: Tensor) -> Sequence[Cause]:
+    """Return the causes that can concern `x`, the hazards where they belong: before the array is made."""
+    known = causes.find_causes(x)
+    end = next((i for i, cause in enumerate(known) if cause.ends and cause.code is not None), len(known))
+    return (*known[:end], *HAZARDS, *known[end:])
+
+
+def keep_silent(plan: Plan) -> Plan:
+    """Return a plan with what DLPack exports without an error, though it should not."""
+    problems = tuple(p for p in plan.problems if p.kind not in _LOUD)
+    return replace(plan, problems=problems, headline=find_headline(problems, causes.STOCK_ORDER[Door.DLPACK]))
+
+
+def describe_export(x: Tensor) -> str | None:
+    """Return what is wrong with the capsule of `x`, and what to write instead; None: it is right."""
+    plan, whole = make_plan(x, Door.DLPACK), make_plan(x, Door.NUMPY)
+    if plan is None or whole is None or not (problems := keep_silent(plan).problems):
         return None
-    whom, harm = HARMS[harmed.kind]
-    return {"whom": whom.format(name=harmed.name or "x"), "harm": harm}
-
-
-STEPS: tuple[Step, ...] = (
-    Step(Kind.TANGENT, "dual", see_dual, "torch.autograd.forward_ad.unpack_dual({x}).primal", EVERY_DOOR, copies=False),
-    Step(Kind.EXPANDED, "expanded", see_expanded, "{x}.contiguous()", EVERY_DOOR),
-    Step(Kind.ALIAS, "alias", see_alias, "{x}.clone()", EVERY_DOOR),
-)
-
-
-def find_steps(x: Tensor) -> Sequence[Step]:
-    """Return the steps that can concern `x`, the silent ones where they belong: before the array is made."""
-    steps = table.find_steps(x)
-    end = next((i for i, step in enumerate(steps) if step.ends and step.source is not None), len(steps))
-    return (*steps[:end], *STEPS, *steps[end:])
+    diagnosis = make_diagnosis(whole)
+    reasons = "; ".join(diagnosis.fill(p.says.reason, p.facts) for p in problems)
+    return f"{reasons}. Written out: {diagnosis.fix}" if diagnosis.fix else reasons

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from safe_numpy.callsite import flow as _flow
-from safe_numpy.callsite.frames import Site, is_users, list_callers
+from safe_numpy.callsite.frames import is_users, list_callers
+from safe_numpy.diagnosis.facts import Site
 from safe_numpy.frameworks.torch.gradients import find_leaves, find_names
 
 _MOST_NODES = 10_000

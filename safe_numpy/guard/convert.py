@@ -1,0 +1,162 @@
+"""Permissive mode converts: the array is made, the ledger counts it, and a new line is warned of."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+from safe_numpy.callsite.frames import Caller, find_caller
+from safe_numpy.config.modes import READONLY
+from safe_numpy.diagnosis.causes import Plan, unite_plans
+from safe_numpy.diagnosis.diagnosis import make_diagnosis
+from safe_numpy.diagnosis.facts import NOTHING_READ, Door, Reading, Site
+from safe_numpy.diagnosis.framework import Framework, Introspection
+from safe_numpy.errors.pages import ConversionWarning, HazardWarning
+from safe_numpy.guard.failure import read_source
+from safe_numpy.guard.warn import warn_at
+from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Place, Record
+from safe_numpy.messages import phrases
+from safe_numpy.messages.units import get_rank
+
+_NUMPY, _FORCE, _DLPACK = Door.NUMPY, Door.FORCE, Door.DLPACK
+"""where a conversion passes: to look a member up in its enumeration takes 50 ns"""
+
+
+class Inside(threading.local):
+    """Whether this thread is converting: what our own conversion calls is not explained a second time."""
+
+    busy = False
+
+
+INSIDE = Inside()
+
+
+def convert(framework: Framework, x: Any, door: Door, direct: FrameType, plan: Plan) -> Any:
+    """Return the array that `plan` makes of `x`; count it, and warn where the caller is a new call site.
+
+    `direct` is the frame that called the guarded method. At the DLPack door it is a tensor that is returned.
+    """
+    begun = perf_counter() if plan.waits else 0.0
+    result = plan.run(x, door)
+    seconds = perf_counter() - begun if begun else 0.0
+    copies = plan.copies
+    if not copies and READONLY.get():
+        copies = door is _DLPACK  # a capsule cannot be read-only: the door exports a copy
+        if not copies:
+            _protect(result)
+    place = LEDGER.places.get((id(direct.f_code), direct.f_lasti))  # most callers are the user's own
+    if place is None:
+        frame = find_caller(direct).frame
+        place = LEDGER.places.get((id(frame.f_code), frame.f_lasti))
+    if place is None or not place.entry.warned or not (plan.array in place.met or place.is_settled):
+        place = _meet(framework, x, door, direct, plan, place)
+    if plan.cuts and (watch := framework.watch) is not None and place.look_at <= watch.steps:
+        _watch(framework, x, place, direct)
+    nbytes = result.nbytes if plan.describe is None else plan.array_nbytes or plan.nbytes
+    device = plan.device
+    LEDGER.add(
+        place.entry,
+        door is _NUMPY or door is _FORCE,
+        nbytes,
+        nbytes if copies else 0,
+        device,
+        plan.nbytes if device else 0,
+        seconds,
+    )
+    return result
+
+
+def _protect(result: Any) -> None:
+    """Make an array read-only, and those that it is made of."""
+    for array in result.flat if result.dtype == object else (result,):
+        array.flags.writeable = False
+
+
+def _watch(framework: Framework, x: Any, place: Place, direct: FrameType) -> None:
+    """Have the parameters upstream of `x` watched."""
+    if framework.watch is None:
+        return
+    record = place.entry.record
+    text = record.edits[0].old if record.edits else ", ".join(record.names)
+    try:
+        with framework.undisturbed():
+            frame = find_caller(direct).frame
+            place.look_at = framework.watch.remember(x, place.entry, record.site, text, frame)
+    except HazardWarning:
+        raise  # the user's filters make errors of our warnings
+    except Exception:
+        place.look_at = sys.maxsize
+
+
+def _meet(framework: Framework, x: Any, door: Door, direct: FrameType, plan: Plan, place: Place | None) -> Place:
+    """Note a place, or a conversion that is new there; warn if its line is new. Return the place."""
+    caller = find_caller(direct, framework.array_code)
+    site = caller.make_site()
+    if place is None:
+        place = LEDGER.make_place(caller.frame, site)
+    entry = place.entry
+    if entry.warned and (plan.array in place.met or place.is_settled):
+        return place
+    with framework.undisturbed():
+        if plan.describe is None:
+            plan = framework.plan(x, door)
+        united = plan if place.plan is None else unite_plans(place.plan, plan, framework.causes)
+        introspection = framework.introspect(x)
+        reading = _read_line(introspection, united or plan, site, caller)
+        diagnosis = make_diagnosis(plan, reading)
+    if not entry.warned:
+        if not get_rank():  # one of several processes speaks for all; each counts
+            sharing = _describe_sharing(framework, introspection, door, caller, plan)
+            warn_at(site, caller.frame, ConversionWarning(diagnosis.describe_conversion(sharing)))
+        entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
+    kinds = tuple(p.kind.value for p in plan.problems)
+    place.plan = united or place.plan
+    record = Record(
+        site,
+        NO_FIGURES,
+        kinds,
+        (reading.name,) if reading.name else (),
+        (site.library,) if site.library else (),
+        diagnosis.shown or "",
+        reading.edits,
+        "conflict" if united is None else "" if reading.edits else "unread",
+        _digest_source(caller) if reading.edits else "",
+        len(kinds),
+    )
+    LEDGER.note(place, plan.array, record)
+    return place
+
+
+def _describe_sharing(
+    framework: Framework, introspection: Introspection, door: Door, caller: Caller, plan: Plan
+) -> str:
+    """Return what is to be said of an array that is no copy."""
+    if plan.copies:
+        return ""
+    if READONLY.get():
+        return phrases.COPIED_FOR_EXPORT if door is Door.DLPACK else phrases.READONLY
+    try:
+        with framework.undisturbed():
+            return introspection.find_alias(caller.frame) or phrases.SHARED
+    except Exception:
+        return phrases.SHARED
+
+
+def _read_line(introspection: Introspection, plan: Plan, site: Site, caller: Caller) -> Reading:
+    """Read the line that is being served, while it runs; nothing if that fails."""
+    try:
+        reading: Reading = read_source(lambda lookup: lookup.read_site(introspection, plan, site, caller))
+    except Exception:
+        return NOTHING_READ
+    return reading
+
+
+def _digest_source(caller: Caller) -> str:
+    try:
+        digest: str = read_source(lambda lookup: lookup.digest_file(caller.frame))
+    except Exception:
+        return ""
+    return digest

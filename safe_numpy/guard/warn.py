@@ -1,0 +1,69 @@
+"""Warnings at the user's line: of a conversion, of a hazard once per call site, of parameters that do not learn."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from types import CodeType, FrameType
+from typing import Any
+
+from safe_numpy.callsite.frames import locate
+from safe_numpy.diagnosis.facts import Door, Site
+from safe_numpy.diagnosis.framework import make_plan
+from safe_numpy.errors.pages import HazardWarning, SeveredGradientWarning
+from safe_numpy.messages.phrases import warn_severed
+from safe_numpy.messages.units import get_rank
+
+_MOST_HAZARDS = 10_000
+
+FindDetail = Callable[[FrameType], str | None]
+"""says where, or what else there is to say, for the user's frame; None: nothing was lost"""
+
+
+class HazardMemory:
+    """The call sites that were warned of."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], CodeType] = {}
+
+    def warn(self, frame: FrameType, x: Any, template: str, find_detail: FindDetail) -> None:
+        """Warn of what was lost in a conversion of `x` that worked, in the line that `frame` runs; once there.
+
+        Args:
+            frame: the user's.
+            x: the tensor.
+            template: the sentence, over ``{subject}`` and ``{detail}``.
+            find_detail: says the rest.
+
+        Raises:
+            HazardWarning: the user's filters make errors of our warnings.
+        """
+        key = (id(frame.f_code), frame.f_lineno)
+        if key in self._known or len(self._known) >= _MOST_HAZARDS or get_rank():
+            return
+        detail = find_detail(frame)
+        if detail is None:
+            return
+        plan = make_plan(x, Door.NUMPY)
+        text = template.format(subject=plan and plan.subject, detail=detail)
+        warn_at(locate(frame), frame, HazardWarning(text))
+        self._known[key] = frame.f_code  # keeps the id from being used again
+
+
+def warn_of_severed(names: Sequence[str], site: Site, expression: str) -> None:
+    """Warn of parameters that got no gradient, since a conversion at `site` cut their path."""
+    if not get_rank():
+        warning = SeveredGradientWarning(warn_severed(names, site.filename, site.lineno, expression))
+        warnings.warn_explicit(warning, SeveredGradientWarning, site.filename, site.lineno)
+
+
+def warn_at(site: Site, frame: FrameType, warning: Warning) -> None:
+    """Warn at a line, by the filters and the registry of its module."""
+    warnings.warn_explicit(
+        warning,
+        type(warning),
+        site.filename,
+        site.lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
