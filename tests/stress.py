@@ -299,8 +299,8 @@ _STOCK_ERRORS = (RuntimeError, TypeError)
 """of a gradient, and of a dtype that NumPy lacks"""
 
 _OUTERMOST = {
-    *(f"/frameworks/_torch_doors.py {name}" for name in ("_numpy", "_numpy_ahead", "_numpy_strict")),
-    *("/_outcome.py is_error", "/_outcome.py take_error", "/_errors.py __str__"),
+    *(f"/frameworks/torch/doors.py {name}" for name in ("_numpy", "_numpy_permissive", "_numpy_strict")),
+    *("/guard/failure.py is_error", "/guard/failure.py take_error", "/errors/base.py __str__"),
 }
 """functions that stand between the user and stock, with nothing of ours around them"""
 

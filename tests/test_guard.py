@@ -258,7 +258,7 @@ def test_one_traceback_with_one_frame_of_ours() -> None:
 @pytest.mark.parametrize("broken", ["plan", "introspect"])
 @pytest.mark.parametrize("mode", ["explain", "permissive"])
 def test_if_our_code_fails_the_users_error_comes_out(broken: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any) -> Any:
+    def fail(*args: Any, **kwargs: Any) -> Any:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr(Torch, broken, fail)

@@ -82,8 +82,8 @@ def test_uninstall_takes_ours_out() -> None:
 def test_reload_does_not_chain_twice() -> None:
     done = launch(
         FAIL
-        + "import importlib; from safe_numpy.interfaces import hooks\n"
-        + "importlib.reload(hooks); hooks.install(); importlib.reload(safe_numpy); safe_numpy.install()\na + t"
+        + "import importlib; from safe_numpy.postmortem import excepthook as hooks\n"
+        + "importlib.reload(hooks); hooks.add_hooks(); importlib.reload(safe_numpy); safe_numpy.install()\na + t"
     )
     assert done.stderr.count(SAID) == 1
     assert done.stderr.count("Traceback") == 1

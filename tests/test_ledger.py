@@ -133,7 +133,7 @@ def test_threads_lose_nothing_and_readers_wait_for_nobody() -> None:
 
     def read() -> None:
         while not done.is_set():
-            seen.append(entry.figures)
+            seen.append(Figures(*entry.counted))
             time.sleep(0)
 
     reader = threading.Thread(target=read)
@@ -152,7 +152,7 @@ def test_threads_lose_nothing_and_readers_wait_for_nobody() -> None:
         assert all(f.nbytes == 16 * f.times and f.allocated == 4 * f.times and f.seconds == 0.5 * f.times for f in seen)
     finally:
         sys.setswitchinterval(interval)
-    figures = entry.figures
+    figures = Figures(*entry.counted)
     n = threads * each
     assert figures[:6] == (n, n, 16 * n, 4 * n, (("toy:0", 2 * n),), 0.5 * n)
 

@@ -63,7 +63,8 @@ def origin(error: pytest.ExceptionInfo[safe_numpy.ConversionError]) -> str:
 
 def remark(error: pytest.ExceptionInfo[safe_numpy.ConversionError]) -> list[str]:
     assert error.value.diagnosis is not None
-    return [r.name for r in error.value.diagnosis.remarks]
+    starts = {text.partition("}` ")[2] or text: name for name, text in _torch_origin.REMARKS.items()}
+    return [name for r in error.value.diagnosis.remarks for end, name in starts.items() if r.endswith(end)]
 
 
 def test_a_network_of_nested_modules() -> None:

@@ -154,11 +154,15 @@ class Guard:
         if not plan.problems or INSIDE.busy or not self.active or MODE.get() is not _PERMISSIVE:
             return NotImplemented
         direct = find_direct_caller(3)
-        return self._try(x, _NUMPY if direct.f_code is not self.framework.array_code else Door.ARRAY, direct, plan)
+        door = _NUMPY if direct.f_code is not self.framework.array_code else Door.ARRAY
+        try:
+            return self._try(x, door, direct, plan)
+        except (ConversionWarning, HazardWarning):
+            return NotImplemented  # the user's filters make an error of it: stock's own is to be its cause
 
     def _try(self, x: Any, door: Door, direct: FrameType, plan: Plan | None = None) -> Any:
-        was_busy, INSIDE.busy = INSIDE.busy, True
         try:
+            INSIDE.busy = True
             if door is not _NUMPY and _is_unwanted(door):
                 return NotImplemented
             return convert(self.framework, x, door, direct, plan or examine(self.framework, x, door))
@@ -167,7 +171,7 @@ class Guard:
         except Exception:
             return NotImplemented  # the stock code is asked, and its error answered, if it has one
         finally:
-            INSIDE.busy = was_busy
+            INSIDE.busy = False
 
     def _explain(self, error: Exception, x: Any, door: Door, direct: FrameType, plan: Plan) -> ConversionError:
         caller = find_caller(direct, self.framework.array_code)
@@ -185,7 +189,8 @@ class Guard:
                 # A capsule may stay on its device; the array that the reader is after may not.
                 whole = (framework.plan_hazards if is_hazard else framework.plan)(x, Door.NUMPY)
                 plan = replace(whole, problems=plan.problems, headline=plan.headline, is_refused=plan.is_refused)
-            introspection = framework.introspect(x, is_dying=sys.getrefcount(x) <= _HELD_BY_US)
+            is_dying = sys.getrefcount(x) <= _HELD_BY_US
+            introspection = framework.introspect(x, is_dying)
             return Failure(framework, plan, introspection, caller.make_site(), remarks, is_hazard)
 
 

@@ -20,11 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad as _forward_ad
-from torch.nn import Parameter
 
 from safe_numpy.config.modes import READONLY, Mode
 from safe_numpy.diagnosis.facts import Door
-from safe_numpy.frameworks.torch.causes import LOW_PRECISION, foresee
+from safe_numpy.frameworks.torch.causes import foresee
 from safe_numpy.frameworks.torch.detect import PLAIN, is_dense_on_host
 from safe_numpy.frameworks.torch.hazards import EXPORTED, describe_export
 from safe_numpy.guard.doors import guard_method
@@ -36,6 +35,7 @@ _ABSENT: Any = inspect.Parameter.empty  # not an object of our own: a reload of 
 _find_transform = torch._C._functorch.peek_interpreter_stack
 # bound to CUDA alone in torch 2.6: https://github.com/pytorch/pytorch/blob/v2.6.0/torch/csrc/cuda/Module.cpp#L1282
 _count_users: Callable[[int], int] = getattr(torch._C, "_storage_Use_Count", lambda storage: sys.maxsize)
+_has_override: Callable[[object], bool] = torch._C._has_torch_function_unary
 _has_function_mode: Callable[[], bool] = torch._C._is_torch_function_mode_enabled
 _OWN_USERS = 3
 """of the storage of a tensor that shares it with no other: the tensor, its Python object, and the array's tensor"""
@@ -70,21 +70,23 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
 
 
 def _numpy_permissive(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
-    """Be ``numpy()`` while anybody is in permissive mode: look first, since a stock error costs ten times the look."""
-    if _positional is force and (type(self) is Tensor or type(self) is Parameter):  # 3 % less than `in PLAIN`
-        if self.requires_grad or self.dtype in LOW_PRECISION:
-            try:
-                plan = foresee(self)
-                array = NotImplemented if plan is None else _guard.convert_ahead(self, plan)
-            except (RecursionError, MemoryError):
-                array = NotImplemented
-            if array is not NotImplemented:
-                return array
-        else:
-            try:
+    """Be ``numpy()`` while anybody is in permissive mode: look first, since a stock error costs ten times the look.
+
+    The look is at the gradient: one at the dtype, too, would cost another tenth of a call that works.
+    """
+    if _positional is force and not _has_override(self):  # a subclass, or a mode, would see what is looked at
+        try:
+            if not self.requires_grad:
                 return _stock(self)
-            except Exception:
-                array = None  # it is asked again, and the error answered there
+        except Exception:
+            pass  # it is asked again, and the error answered there, unless the plan is known
+        try:
+            plan = foresee(self) if type(self) in PLAIN else None
+            array = NotImplemented if plan is None else _guard.convert_ahead(self, plan)
+        except (RecursionError, MemoryError):
+            array = NotImplemented
+        if array is not NotImplemented:
+            return array
     __tracebackhide__ = True
     handed_on = [self]
     del self
