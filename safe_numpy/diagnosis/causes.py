@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts, Kind, Problem, Subject
@@ -30,9 +30,16 @@ class Cause:
     detect: Detect
     code: str | None
     """the cure, over ``{x}`` and the facts; None: there is none"""
-    blocks: frozenset[Door]
+    reason: str
+    """why it stops the conversion; these are templates, see `Sentences`"""
+    done: str = ""
+    """what the cure did"""
+    instead: str = ""
+    """the way out where there is no cure"""
+    is_unguarded: bool = False
+    """the stock code gives no error"""
+    blocks: frozenset[Door] = EVERY_DOOR
     """the doors that fail because of it"""
-    says: Sentences
     needed: frozenset[Door] = EVERY_DOOR
     """the doors for which the cure is applied; a DLPack capsule may stay on its device"""
     refused: frozenset[Door] = frozenset()
@@ -53,6 +60,11 @@ class Cause:
     """tensors inside that need plans of their own: name in `code` -> (expression over ``{x}``, tensor)"""
     is_common: bool = False
     """plain dense tensors in host memory can have it too; they are not asked for the others"""
+    says: Sentences = field(init=False)
+
+    def __post_init__(self) -> None:
+        sentences = Sentences(self.reason, self.done, self.instead, self.is_unguarded)
+        object.__setattr__(self, "says", sentences)
 
 
 class Measures(NamedTuple):

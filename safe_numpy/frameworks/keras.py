@@ -8,28 +8,21 @@ from typing import Any
 
 import keras
 
-from safe_numpy.diagnosis.causes import EVERY_DOOR, Cause, Measures, Plan, Walk
+from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Kind, Subject
 from safe_numpy.diagnosis.framework import Framework
 from safe_numpy.guard.doors import guard_method, guard_missing
 from safe_numpy.guard.guard import Guard
-from safe_numpy.messages.phrases import Sentences
 from safe_numpy.patching import Target
 
 CAUSES = (
     Cause(
-        Kind.SYMBOLIC,
-        "keras_tensor",
-        lambda x, door: True,
-        None,
-        EVERY_DOOR,
-        Sentences(
-            "it is a placeholder of a Keras model: a shape and a dtype, and no value",
-            instead="build a keras.Model from it, call that with values, and convert the result; in a callback, "
-            "the numbers are in `logs`",
-        ),
+        Kind.SYMBOLIC, "keras_tensor", lambda x, door: True, None,
+        "it is a placeholder of a Keras model: a shape and a dtype, and no value",
+        instead="build a keras.Model from it, call that with values, and convert the result; in a callback, "
+        "the numbers are in `logs`",
     ),
-)
+)  # fmt: skip
 
 
 class Keras(Framework):

@@ -12,9 +12,8 @@ import tensorflow as tf
 from tensorflow.experimental import dtensor
 from tensorflow.python import pywrap_tfe as _tapes
 
-from safe_numpy.diagnosis.causes import EVERY_DOOR, Cause
+from safe_numpy.diagnosis.causes import Cause
 from safe_numpy.diagnosis.facts import Door, Facts, Kind
-from safe_numpy.messages.phrases import Sentences
 
 _DATASET = "Dataset_"
 """how the graphs of tf.data's functions begin their names (data/ops/structured_function.py):
@@ -134,110 +133,86 @@ _REPLICATED = (
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
-        Kind.SYMBOLIC, "leaked", _find_leaked, None, EVERY_DOOR,
-        Sentences(
-            "it was made while `{function}` was traced, and is used outside: it never had a value here",
-            instead="return it from `{function}`, and convert what the call returns",
-        ),
+        Kind.SYMBOLIC, "leaked", _find_leaked, None,
+        "it was made while `{function}` was traced, and is used outside: it never had a value here",
+        instead="return it from `{function}`, and convert what the call returns",
     ),
     Cause(
-        Kind.SYMBOLIC, "traced_by_dataset", _find_traced_by_dataset, None, EVERY_DOOR,
-        Sentences(
-            "`Dataset.{operation}` is tracing `{function}`: the tensor stands for every element to come",
-            instead="use TF operations, or `tf.py_function` or `tf.numpy_function` inside `{function}`; "
-            "tf.config.run_functions_eagerly does not reach a Dataset",
-        ),
+        Kind.SYMBOLIC, "traced_by_dataset", _find_traced_by_dataset, None,
+        "`Dataset.{operation}` is tracing `{function}`: the tensor stands for every element to come",
+        instead="use TF operations, or `tf.py_function` or `tf.numpy_function` inside `{function}`; "
+        "tf.config.run_functions_eagerly does not reach a Dataset",
     ),
     Cause(
-        Kind.SYMBOLIC, "traced_by_keras", _find_traced_by_keras, None, EVERY_DOOR,
-        Sentences(
-            "Keras is tracing its step (fit, evaluate or predict): the tensor stands for a value of later steps",
-            instead="use TF operations or keras.ops; or `compile(run_eagerly=True)`, which runs it with values, "
-            "and what passes through NumPy then has no gradient",
-        ),
+        Kind.SYMBOLIC, "traced_by_keras", _find_traced_by_keras, None,
+        "Keras is tracing its step (fit, evaluate or predict): the tensor stands for a value of later steps",
+        instead="use TF operations or keras.ops; or `compile(run_eagerly=True)`, which runs it with values, "
+        "and what passes through NumPy then has no gradient",
     ),
     Cause(
-        Kind.SYMBOLIC, "traced", _find_traced, None, EVERY_DOOR,
-        Sentences(
-            "`{function}` is being traced: the tensor stands for a value of later runs",
-            instead="use TF operations, or `tf.py_function` inside `{function}`; or convert what `{function}` returns",
-        ),
+        Kind.SYMBOLIC, "traced", _find_traced, None,
+        "`{function}` is being traced: the tensor stands for a value of later runs",
+        instead="use TF operations, or `tf.py_function` inside `{function}`; or convert what `{function}` returns",
     ),
     Cause(
         Kind.SYMBOLIC, "in_graph", lambda x, door: (g := find_graph(x)) is not None and find_function(g) is None, None,
-        EVERY_DOOR,
-        Sentences(
-            "it belongs to a graph that is being built: it has a value only when that runs",
-            instead="`session.run({x})` in TF1 code; in TF2 convert outside of the graph",
-        ),
+        "it belongs to a graph that is being built: it has a value only when that runs",
+        instead="`session.run({x})` in TF1 code; in TF2 convert outside of the graph",
     ),
     Cause(
-        Kind.SYMBOLIC, "variable_in_graph", _find_variable_in_graph, None, EVERY_DOOR,
-        Sentences(
-            "it is a variable, read while `{function}` is being traced",
-            instead="use `{x}` itself there, or convert it outside of `{function}`",
-        ),
+        Kind.SYMBOLIC, "variable_in_graph", _find_variable_in_graph, None,
+        "it is a variable, read while `{function}` is being traced",
+        instead="use `{x}` itself there, or convert it outside of `{function}`",
     ),
     Cause(
-        Kind.SHARDED, "distributed", _find_distributed, _REPLICATED, EVERY_DOOR,
-        Sentences(
-            "it is a DTensor sharded over {devices} devices of one client", done="gathered from {devices} devices"
-        ),
+        Kind.SHARDED, "distributed", _find_distributed, _REPLICATED,
+        "it is a DTensor sharded over {devices} devices of one client", done="gathered from {devices} devices",
     ),
     Cause(
-        Kind.SHARDED, "distributed_clients", _find_distributed_clients, None, EVERY_DOOR,
-        Sentences(
-            "it is a DTensor sharded over {clients} clients: this one holds a part of it",
-            instead="relayout it to a replicated layout on every client, then convert: on one client alone that hangs",
-        ),
+        Kind.SHARDED, "distributed_clients", _find_distributed_clients, None,
+        "it is a DTensor sharded over {clients} clients: this one holds a part of it",
+        instead="relayout it to a replicated layout on every client, then convert: on one client alone that hangs",
     ),
     Cause(
-        Kind.HANDLE, "variant", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.variant, None, EVERY_DOOR,
-        Sentences(
-            "its dtype is variant: it holds a handle to another object",
-            instead="take the object: `tf.RaggedTensor.from_variant({x}, dtype, ragged_rank)` for a ragged tensor, "
-            "or iterate the dataset",
-        ),
+        Kind.HANDLE, "variant", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.variant, None,
+        "its dtype is variant: it holds a handle to another object",
+        instead="take the object: `tf.RaggedTensor.from_variant({x}, dtype, ragged_rank)` for a ragged tensor, "
+        "or iterate the dataset",
     ),
     Cause(
-        Kind.HANDLE, "resource", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.resource, None, EVERY_DOOR,
-        Sentences(
-            "its dtype is resource: it holds a handle to a variable, a table or an iterator",
-            instead="convert the variable itself (`variable.numpy()`), or `variable.read_value()`",
-        ),
+        Kind.HANDLE, "resource", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.resource, None,
+        "its dtype is resource: it holds a handle to a variable, a table or an iterator",
+        instead="convert the variable itself (`variable.numpy()`), or `variable.read_value()`",
     ),
     Cause(  # to_dense refuses indices that are out of order
         Kind.COMPOSITE, "sparse_tensor", lambda x, door: isinstance(x, tf.SparseTensor),
-        "tf.sparse.to_dense(tf.sparse.reorder({x}))", EVERY_DOOR,
-        Sentences("it is a SparseTensor: indices and values, and no array", done="made dense, from a SparseTensor"),
+        "tf.sparse.to_dense(tf.sparse.reorder({x}))",
+        "it is a SparseTensor: indices and values, and no array", done="made dense, from a SparseTensor",
     ),
     Cause(
         Kind.COMPOSITE, "slices", lambda x, door: isinstance(x, tf.IndexedSlices) and x.dense_shape is not None,
-        "tf.convert_to_tensor({x})", EVERY_DOOR,
-        Sentences("it is an IndexedSlices: some rows of a larger tensor", done="made dense, from IndexedSlices"),
+        "tf.convert_to_tensor({x})",
+        "it is an IndexedSlices: some rows of a larger tensor", done="made dense, from IndexedSlices",
     ),
     Cause(
         Kind.COMPOSITE, "slices_without_shape",
-        lambda x, door: isinstance(x, tf.IndexedSlices) and x.dense_shape is None, None, EVERY_DOOR,
-        Sentences(
-            "it is an IndexedSlices that does not know the shape of the whole (dense_shape is None)",
-            instead="convert `{x}.values` and `{x}.indices`, or make it with a dense_shape",
-        ),
+        lambda x, door: isinstance(x, tf.IndexedSlices) and x.dense_shape is None, None,
+        "it is an IndexedSlices that does not know the shape of the whole (dense_shape is None)",
+        instead="convert `{x}.values` and `{x}.indices`, or make it with a dense_shape",
     ),
     Cause(
         Kind.COMPOSITE, "optional_without_value", lambda x, door: _is_eager_optional(x) and not bool(x.has_value()),
-        None, EVERY_DOOR,
-        Sentences("it is an Optional without a value", instead="ask `{x}.has_value()` first"),
+        None,
+        "it is an Optional without a value", instead="ask `{x}.has_value()` first",
     ),
     Cause(
         Kind.COMPOSITE, "optional", lambda x, door: _is_optional_of_one(x) and bool(x.has_value()), "{x}.get_value()",
-        EVERY_DOOR,
-        Sentences("it is an Optional: a value, or none", done="taken from its Optional"),
+        "it is an Optional: a value, or none", done="taken from its Optional",
     ),
     Cause(
-        Kind.COMPOSITE, "optional_of_several",
-        lambda x, door: _is_eager_optional(x) and not _is_optional_of_one(x), None, EVERY_DOOR,
-        Sentences("it is an Optional of several tensors", instead="`safe_numpy.to_numpy({x}.get_value())`"),
+        Kind.COMPOSITE, "optional_of_several", lambda x, door: _is_eager_optional(x) and not _is_optional_of_one(x),
+        None,
+        "it is an Optional of several tensors", instead="`safe_numpy.to_numpy({x}.get_value())`",
     ),
 )  # fmt: skip
 
@@ -255,23 +230,15 @@ def is_recorded(x: Any) -> bool:
 
 HAZARDS: tuple[Cause, ...] = (
     Cause(
-        Kind.TAPE, "tape", lambda x, door: is_recorded(x), "tf.stop_gradient({x})", EVERY_DOOR,
-        Sentences(
-            "a GradientTape records it: the gradient stops here, and tape.gradient gives None for what it came from",
-            done="taken from its tape",
-            instead="the fix says that this is meant; else compute with TF operations",
-            is_unguarded=True,
-        ),
+        Kind.TAPE, "tape", lambda x, door: is_recorded(x), "tf.stop_gradient({x})",
+        "a GradientTape records it: the gradient stops here, and tape.gradient gives None for what it came from",
+        done="taken from its tape", instead="the fix says that this is meant; else compute with TF operations",
+        is_unguarded=True,
     ),
     Cause(
         Kind.OBJECT, "ragged", lambda x, door: isinstance(x, tf.RaggedTensor) and find_graph(x) is None, "{x}.numpy()",
-        frozenset({Door.ARRAY}),
-        Sentences(
-            "it is a RaggedTensor, of which NumPy makes an array of one object",
-            done="made an object array of its rows",
-            is_unguarded=True,
-        ),
-        ends=True,
+        "it is a RaggedTensor, of which NumPy makes an array of one object", done="made an object array of its rows",
+        blocks=frozenset({Door.ARRAY}), ends=True, is_unguarded=True,
     ),
 )  # fmt: skip
 """what works in stock TensorFlow, and loses something"""

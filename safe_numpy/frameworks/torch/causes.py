@@ -24,7 +24,6 @@ from safe_numpy.diagnosis.causes import EVERY_DOOR, Cause, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Kind
 from safe_numpy.diagnosis.memory import ALWAYS_FITS
 from safe_numpy.frameworks.torch import detect
-from safe_numpy.messages.phrases import Sentences
 
 _functorch: Any = torch._C._functorch
 
@@ -55,213 +54,166 @@ def _fills_zeros() -> bool:
 
 _FILLS = _fills_zeros()
 
-_LAYOUT = Sentences("its layout is {layout}; NumPy has dense arrays only", done="made dense, from {layout}")
-_ZERO = Sentences("it stands for zeros without holding them (ZeroTensor)", done="filled with its zeros")
+_LAYOUT = ("its layout is {layout}; NumPy has dense arrays only", "made dense, from {layout}")
+_ZERO = ("it stands for zeros without holding them (ZeroTensor)", "filled with its zeros")
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
-        Kind.NUMPY, "numpy", detect.find_numpy_missing, None, _ARRAY_DOORS,
-        Sentences(
-            "{state}",
-            instead="install a NumPy that this torch was built for: `pip install numpy`, "
-            "or `pip install 'numpy<2'` for torch 2.2 and older",
-        ),
-        is_common=True,
+        Kind.NUMPY, "numpy", detect.find_numpy_missing, None,
+        "{state}",
+        instead="install a NumPy that this torch was built for: `pip install numpy`, "
+        "or `pip install 'numpy<2'` for torch 2.2 and older",
+        blocks=_ARRAY_DOORS, is_common=True,
     ),
     Cause(  # first, and last: whatever else is asked of it runs its own code
-        Kind.SUBCLASS, "unknown", detect.find_unknown_subclass, None, EVERY_DOOR,
-        Sentences(
-            "{type} is a tensor subclass with a __torch_dispatch__ of its own: what its values are, only it knows",
-            instead="ask {type} for a plain tensor; its documentation says how",
-        ),
+        Kind.SUBCLASS, "unknown", detect.find_unknown_subclass, None,
+        "{type} is a tensor subclass with a __torch_dispatch__ of its own: what its values are, only it knows",
+        instead="ask {type} for a plain tensor; its documentation says how",
         ends=True,
     ),
     Cause(
-        Kind.NO_DATA, "meta", lambda x, door: x.is_meta and not detect.is_fake(x), None, EVERY_DOOR,
-        Sentences(
-            "it is on the meta device: it has a shape and a dtype, and no data",
-            instead="the advice to call cpu() fails too; make the tensor on a real device, or load its values "
-            "(`module.to_empty(device='cpu')`, then `load_state_dict`)",
-        ),
+        Kind.NO_DATA, "meta", lambda x, door: x.is_meta and not detect.is_fake(x), None,
+        "it is on the meta device: it has a shape and a dtype, and no data",
+        instead="the advice to call cpu() fails too; make the tensor on a real device, or load its values "
+        "(`module.to_empty(device='cpu')`, then `load_state_dict`)",
     ),
     Cause(
-        Kind.NO_DATA, "fake", lambda x, door: detect.is_fake(x), None, EVERY_DOOR,
-        Sentences(
-            "it is a FakeTensor, made while a program is traced: it has no data",
-            instead="convert outside of the traced code (torch.export, torch.compile, FakeTensorMode)",
-        ),
+        Kind.NO_DATA, "fake", lambda x, door: detect.is_fake(x), None,
+        "it is a FakeTensor, made while a program is traced: it has no data",
+        instead="convert outside of the traced code (torch.export, torch.compile, FakeTensorMode)",
     ),
     Cause(
-        Kind.NO_DATA, "uninitialized", lambda x, door: detect.is_uninitialized(x), None, EVERY_DOOR,
-        Sentences(
-            "it is a parameter of a lazy module that has seen no input yet: it has no data",
-            instead="run the module once on an example, then convert",
-        ),
+        Kind.NO_DATA, "uninitialized", lambda x, door: detect.is_uninitialized(x), None,
+        "it is a parameter of a lazy module that has seen no input yet: it has no data",
+        instead="run the module once on an example, then convert",
     ),
     Cause(
-        Kind.NO_DATA, "freed", detect.find_freed, None, EVERY_DOOR,
-        Sentences(
-            "its storage was freed ({held} of {needed} bytes are left), as FSDP does between uses",
-            instead="convert where the parameters are gathered: "
-            "`with FullyShardedDataParallel.summon_full_params(module):`",
-            is_unguarded=True,
-        ),
-        is_common=True,
+        Kind.NO_DATA, "freed", detect.find_freed, None,
+        "its storage was freed ({held} of {needed} bytes are left), as FSDP does between uses",
+        instead="convert where the parameters are gathered: "
+        "`with FullyShardedDataParallel.summon_full_params(module):`",
+        is_common=True, is_unguarded=True,
     ),
     Cause(
-        Kind.TRANSFORM, "vmap", detect.is_batched, None, EVERY_DOOR,
-        Sentences(
-            "torch.vmap is running: it stands for one row of a batch, and holds no value of its own",
-            instead="return it from the function given to torch.vmap, and convert the result",
-        ),
+        Kind.TRANSFORM, "vmap", detect.is_batched, None,
+        "torch.vmap is running: it stands for one row of a batch, and holds no value of its own",
+        instead="return it from the function given to torch.vmap, and convert the result",
     ),
     Cause(
-        Kind.DEVICE, "capture", detect.find_capture, None, _ARRAY_DOORS,
-        Sentences(
-            "a CUDA graph is being captured on its stream ({device}): copying to the host would break the capture",
-            instead="convert before the capture or after `graph.replay()`",
-        ),
-        needed=_ARRAY_DOORS,
+        Kind.DEVICE, "capture", detect.find_capture, None,
+        "a CUDA graph is being captured on its stream ({device}): copying to the host would break the capture",
+        instead="convert before the capture or after `graph.replay()`",
+        blocks=_ARRAY_DOORS, needed=_ARRAY_DOORS,
     ),
     Cause(  # full_tensor() is a collective (torch/distributed/tensor/_api.py, DTensor.full_tensor)
-        Kind.SHARDED, "sharded", detect.find_sharded, None, EVERY_DOOR,
-        Sentences(
-            "it is a DTensor spread over {ranks} ranks ({placements}): this rank holds a part of it",
-            instead="call `{x}.full_tensor()` on every rank of the mesh, then convert; on one rank alone it hangs",
-        ),
+        Kind.SHARDED, "sharded", detect.find_sharded, None,
+        "it is a DTensor spread over {ranks} ranks ({placements}): this rank holds a part of it",
+        instead="call `{x}.full_tensor()` on every rank of the mesh, then convert; on one rank alone it hangs",
     ),
     Cause(
-        Kind.GRAD, "grad", detect.find_grad, "{x}.detach()", _UNFORCED,
-        Sentences("autograd records it ({origin}); the graph would be lost", done="detached from autograd"),
-        copies=False, neutral=True, is_common=True,
+        Kind.GRAD, "grad", detect.find_grad, "{x}.detach()",
+        "autograd records it ({origin}); the graph would be lost", done="detached from autograd",
+        blocks=_UNFORCED, copies=False, neutral=True, is_common=True,
     ),
     Cause(
-        Kind.SHARDED, "local", detect.is_whole_dtensor, "{x}.to_local()", EVERY_DOOR,
-        Sentences("it is a DTensor; this rank holds all of it", done="taken from its DTensor"),
+        Kind.SHARDED, "local", detect.is_whole_dtensor, "{x}.to_local()",
+        "it is a DTensor; this rank holds all of it", done="taken from its DTensor",
         copies=False, reveal=lambda x: x._local_tensor,
     ),
     Cause(
-        Kind.SUBCLASS, "pending", detect.is_pending, "{x}.wait()", EVERY_DOOR,
-        Sentences("it is the pending result of a collective", done="waited for its collective"),
+        Kind.SUBCLASS, "pending", detect.is_pending, "{x}.wait()",
+        "it is the pending result of a collective", done="waited for its collective",
         copies=False, waits=True, reveal=lambda x: x.elem,
     ),
     Cause(  # NumPy's mask is the inverse of torch's (torch docs, MaskedTensor semantics)
         Kind.MASKED, "masked", lambda x, door: detect.is_masked(x), "np.ma.MaskedArray({data}, mask=~{mask})",
-        EVERY_DOOR,
-        Sentences(
-            "it is a MaskedTensor, and a plain array has no mask",
-            done="made a masked array",
-            instead="np.asarray drops masks; the fix keeps it",
-        ),
+        "it is a MaskedTensor, and a plain array has no mask", done="made a masked array",
+        instead="np.asarray drops masks; the fix keeps it",
         refused=frozenset({Door.ARRAY}), ends=True, copies=False,
         parts=lambda x: {"data": ("{x}.get_data()", x._masked_data), "mask": ("{x}.get_mask()", x._masked_mask)},
     ),
     Cause(
-        Kind.DEVICE, "device", detect.find_device, "{x}.cpu()", _ARRAY_DOORS - _FORCED,
-        Sentences(
-            "it lives on {device}; NumPy reads host memory only", done="copied {nbytes} from {device} to the CPU"
-        ),
-        needed=_ARRAY_DOORS, neutral=True,
+        Kind.DEVICE, "device", detect.find_device, "{x}.cpu()",
+        "it lives on {device}; NumPy reads host memory only", done="copied {nbytes} from {device} to the CPU",
+        blocks=_ARRAY_DOORS - _FORCED, needed=_ARRAY_DOORS, neutral=True,
     ),
     Cause(
-        Kind.QUANTIZED, "quantized", detect.find_quantized, "{x}.dequantize()", EVERY_DOOR,
-        Sentences(
-            "NumPy has no {dtype}, whose integers mean nothing without scale and zero point",
-            done="dequantized {dtype} to float32",
-            instead="the integers alone: `{x}.int_repr()`",
-        ),
+        Kind.QUANTIZED, "quantized", detect.find_quantized, "{x}.dequantize()",
+        "NumPy has no {dtype}, whose integers mean nothing without scale and zero point",
+        done="dequantized {dtype} to float32", instead="the integers alone: `{x}.int_repr()`",
         itemsize=4,
     ),
     Cause(  # an mkldnn tensor has no casts: dense first
-        Kind.LAYOUT, "layout", lambda x, door: x.is_mkldnn and detect.find_layout(x), "{x}.to_dense()", EVERY_DOOR,
-        _LAYOUT,
+        Kind.LAYOUT, "layout", lambda x, door: x.is_mkldnn and detect.find_layout(x), "{x}.to_dense()",
+        *_LAYOUT,
     ),
     Cause(
-        Kind.DTYPE, "float", detect.find_low_precision, "{x}.float()", _ARRAY_DOORS,
-        Sentences("NumPy has no {dtype}", done="widened {dtype} to float32"),
-        itemsize=4, is_common=True,
+        Kind.DTYPE, "float", detect.find_low_precision, "{x}.float()",
+        "NumPy has no {dtype}", done="widened {dtype} to float32", blocks=_ARRAY_DOORS, itemsize=4, is_common=True,
     ),
     Cause(
-        Kind.DTYPE, "complex", detect.is_complex_half, "{x}.to(torch.complex64)", _ARRAY_DOORS,
-        Sentences("NumPy has no complex32", done="widened complex32 to complex64"),
-        needed=_ARRAY_DOORS, itemsize=8, is_common=True,
+        Kind.DTYPE, "complex", detect.is_complex_half, "{x}.to(torch.complex64)",
+        "NumPy has no complex32", done="widened complex32 to complex64",
+        blocks=_ARRAY_DOORS, needed=_ARRAY_DOORS, itemsize=8, is_common=True,
     ),
     Cause(
-        Kind.DTYPE, "packed", detect.find_packed, "{x}.view(torch.{as_dtype})", EVERY_DOOR,
-        Sentences(
-            "NumPy has no {dtype}; its bytes can be read as {as_dtype}", done="read the bytes of {dtype} as {as_dtype}"
-        ),
+        Kind.DTYPE, "packed", detect.find_packed, "{x}.view(torch.{as_dtype})",
+        "NumPy has no {dtype}; its bytes can be read as {as_dtype}", done="read the bytes of {dtype} as {as_dtype}",
         copies=False, is_common=True,
     ),
     Cause(  # no float8 kernel for it: sparse_compressed_to_dense in aten/src/ATen/native/TensorConversions.cpp
-        Kind.LAYOUT, "float8_layout", detect.find_float8_layout, "{x}.to_dense()", EVERY_DOOR,
-        Sentences(
-            _LAYOUT.reason, _LAYOUT.done, instead="to_dense() comes after float(): it is not implemented for {dtype}"
-        ),
+        Kind.LAYOUT, "float8_layout", detect.find_float8_layout, "{x}.to_dense()",
+        *_LAYOUT, instead="to_dense() comes after float(): it is not implemented for {dtype}",
     ),
-    Cause(Kind.LAYOUT, "layout", detect.find_frozen_layout, "{x}.clone().to_dense()", EVERY_DOOR, _LAYOUT),
-    Cause(Kind.LAYOUT, "layout", detect.find_open_layout, "{x}.to_dense()", EVERY_DOOR, _LAYOUT),
+    Cause(Kind.LAYOUT, "layout", detect.find_frozen_layout, "{x}.clone().to_dense()", *_LAYOUT),
+    Cause(Kind.LAYOUT, "layout", detect.find_open_layout, "{x}.to_dense()", *_LAYOUT),
     Cause(
-        Kind.CONJ, "conj", lambda x, door: not x.is_nested and x.is_conj(), "{x}.resolve_conj()", _UNFORCED,
-        Sentences("its conjugation is still to be done (conjugate bit)", done="conjugated"),
-        neutral=True,
+        Kind.CONJ, "conj", lambda x, door: not x.is_nested and x.is_conj(), "{x}.resolve_conj()",
+        "its conjugation is still to be done (conjugate bit)", done="conjugated", blocks=_UNFORCED, neutral=True,
     ),
     Cause(
-        Kind.NEG, "neg", lambda x, door: not x.is_nested and x.is_neg(), "{x}.resolve_neg()", _UNFORCED,
-        Sentences("its negation is still to be done (negative bit)", done="negated"),
-        neutral=True,
+        Kind.NEG, "neg", lambda x, door: not x.is_nested and x.is_neg(), "{x}.resolve_neg()",
+        "its negation is still to be done (negative bit)", done="negated", blocks=_UNFORCED, neutral=True,
     ),
     Cause(
         Kind.NESTED, "nested", lambda x, door: x.is_nested,
-        "np.fromiter((row.numpy() for row in {x}.unbind()), dtype=object)", EVERY_DOOR,
-        Sentences("it is a nested tensor: its rows differ in length", done="made an object array of its rows"),
+        "np.fromiter((row.numpy() for row in {x}.unbind()), dtype=object)",
+        "it is a nested tensor: its rows differ in length", done="made an object array of its rows",
         ends=True, copies=False,
     ),
     Cause(
         # torch.func's wrappers have no storage (https://github.com/pytorch/pytorch/issues/91810)
-        Kind.TRANSFORM, "func", detect.is_wrapped_by_grad, f"np.from_dlpack({_UNWRAP}({{x}}).data)", EVERY_DOOR,
-        Sentences(
-            "torch.func.grad or torch.func.jvp is running: the transform wraps it",
-            done="unwrapped from a torch.func transform, whose gradient does not see the array",
-            instead="detach() does not help here: the transform wraps its result again",
-        ),
+        Kind.TRANSFORM, "func", detect.is_wrapped_by_grad, f"np.from_dlpack({_UNWRAP}({{x}}).data)",
+        "torch.func.grad or torch.func.jvp is running: the transform wraps it",
+        done="unwrapped from a torch.func transform, whose gradient does not see the array",
+        instead="detach() does not help here: the transform wraps its result again",
         ends=True, copies=False,
     ) if _IS_OPEN else Cause(
-        Kind.TRANSFORM, "func_closed", detect.is_wrapped_by_grad, None, EVERY_DOOR,
-        Sentences(
-            "torch.func.grad or torch.func.jvp is running: it wraps the tensor, and torch before 2.9 shows no value "
-            "then",
-            instead="return it beside the result (`has_aux=True`), and convert it outside of the transform",
-        ),
+        Kind.TRANSFORM, "func_closed", detect.is_wrapped_by_grad, None,
+        "torch.func.grad or torch.func.jvp is running: it wraps the tensor, and torch before 2.9 shows no value "
+        "then", instead="return it beside the result (`has_aux=True`), and convert it outside of the transform",
         ends=True,
     ),
     Cause(  # clone() brings the wrapper up to date with writes to its views
         Kind.TRANSFORM, "functionalize", lambda x, door: torch._is_functional_tensor(x), f"{_UNWRAP}({{x}}.clone())",
-        EVERY_DOOR,
-        Sentences(
-            "torch.func.functionalize is running: it wraps the value, and numpy() would read uninitialised memory",
-            done="unwrapped from torch.func.functionalize",
-            instead="numpy() gives no error here, except in strict mode; `safe_numpy.to_numpy({x})` gives the values",
-            is_unguarded=True,
-        ),
+        "torch.func.functionalize is running: it wraps the value, and numpy() would read uninitialised memory",
+        done="unwrapped from torch.func.functionalize",
+        instead="numpy() gives no error here, except in strict mode; `safe_numpy.to_numpy({x})` gives the values",
+        is_unguarded=True,
     ),
     Cause(
-        Kind.ZERO, "zero", lambda x, door: not x.is_nested and x._is_zerotensor(), "{x}.numpy(force=True)", _UNFORCED,
-        _ZERO, needed=_ARRAY_DOORS if _FILLS else frozenset(), ends=True,
+        Kind.ZERO, "zero", lambda x, door: not x.is_nested and x._is_zerotensor(), "{x}.numpy(force=True)",
+        *_ZERO, blocks=_UNFORCED, needed=_ARRAY_DOORS if _FILLS else frozenset(), ends=True,
     ),
     Cause(
-        Kind.ZERO, "zero", lambda x, door: not x.is_nested and x._is_zerotensor(), "{x}.clone()", _UNFORCED,
-        _ZERO, needed=frozenset({Door.DLPACK}) if _FILLS else EVERY_DOOR,
+        Kind.ZERO, "zero", lambda x, door: not x.is_nested and x._is_zerotensor(), "{x}.clone()",
+        *_ZERO, blocks=_UNFORCED, needed=frozenset({Door.DLPACK}) if _FILLS else EVERY_DOOR,
     ),
     Cause(  # NumPy takes the bytes, and ml_dtypes gives them their meaning back
         Kind.DTYPE, "exact", detect.find_exact, "{x}.view(torch.{as_dtype}).numpy().view(ml_dtypes.{dtype})",
-        _ARRAY_DOORS,
-        Sentences(
-            "NumPy has no {dtype}",
-            done="read as ml_dtypes.{dtype}",
-            instead="`import ml_dtypes`, which has this dtype (dtype='ml_dtypes')",
-        ),
-        needed=_ARRAY_DOORS, ends=True, copies=False, is_common=True,
+        "NumPy has no {dtype}", done="read as ml_dtypes.{dtype}",
+        instead="`import ml_dtypes`, which has this dtype (dtype='ml_dtypes')",
+        blocks=_ARRAY_DOORS, needed=_ARRAY_DOORS, ends=True, copies=False, is_common=True,
     ),
 )  # fmt: skip
 

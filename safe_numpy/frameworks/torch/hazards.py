@@ -20,14 +20,14 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 from safe_numpy.callsite.frames import find_caller, find_direct_caller, list_callers
-from safe_numpy.diagnosis.causes import EVERY_DOOR, Cause, Plan, find_headline
+from safe_numpy.diagnosis.causes import Cause, Plan, find_headline
 from safe_numpy.diagnosis.diagnosis import make_diagnosis
 from safe_numpy.diagnosis.facts import Door, Facts, Kind
 from safe_numpy.diagnosis.framework import make_plan
 from safe_numpy.frameworks.torch import causes, detect
 from safe_numpy.frameworks.torch.gradients import get_next
 from safe_numpy.frameworks.torch.modules import find_members, find_modules, iterate_variables, walk_parameters
-from safe_numpy.messages.phrases import SHARED, Sentences
+from safe_numpy.messages.phrases import SHARED
 
 _MOST_FRAMES = 30
 _MOST_TENSORS = 50
@@ -164,31 +164,22 @@ def _find_shared(x: Tensor, door: Door) -> Facts | None:
 
 HAZARDS: tuple[Cause, ...] = (
     Cause(
-        Kind.TANGENT, "dual", _has_tangent, "torch.autograd.forward_ad.unpack_dual({x}).primal", EVERY_DOOR,
-        Sentences(
-            "it is a dual number of forward-mode AD: it carries a tangent, which the array would lose",
-            done="taken from its dual number, whose tangent does not see the array",
-            is_unguarded=True,
-        ),
-        copies=False,
+        Kind.TANGENT, "dual", _has_tangent, "torch.autograd.forward_ad.unpack_dual({x}).primal",
+        "it is a dual number of forward-mode AD: it carries a tangent, which the array would lose",
+        done="taken from its dual number, whose tangent does not see the array",
+        copies=False, is_unguarded=True,
     ),
     Cause(
-        Kind.EXPANDED, "expanded", _find_expanded, "{x}.contiguous()", EVERY_DOOR,
-        Sentences(
-            "it is expanded: {times} elements share one place in memory, and one write to the array would change them "
-            "all",
-            done="copied out of expanded memory",
-            is_unguarded=True,
-        ),
+        Kind.EXPANDED, "expanded", _find_expanded, "{x}.contiguous()",
+        "it is expanded: {times} elements share one place in memory, and one write to the array would change them "
+        "all", done="copied out of expanded memory",
+        is_unguarded=True,
     ),
     Cause(
-        Kind.ALIAS, "alias", _find_shared, "{x}.clone()", EVERY_DOOR,
-        Sentences(
-            "it shares the memory of {whom}: a write to the array {effect}",
-            done="copied",
-            instead="where nobody writes to the array, `with safe_numpy.mode('explain'):` lets it pass",
-            is_unguarded=True,
-        ),
+        Kind.ALIAS, "alias", _find_shared, "{x}.clone()",
+        "it shares the memory of {whom}: a write to the array {effect}", done="copied",
+        instead="where nobody writes to the array, `with safe_numpy.mode('explain'):` lets it pass",
+        is_unguarded=True,
     ),
 )  # fmt: skip
 
