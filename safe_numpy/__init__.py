@@ -10,38 +10,20 @@ from typing import TYPE_CHECKING, Any
 from safe_numpy.config.modes import Mode, get_mode, mode, set_mode
 from safe_numpy.installing import install, is_installed, uninstall
 from safe_numpy.interfaces.start import start
-from safe_numpy.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from safe_numpy.diagnosis.diagnosis import Diagnosis
     from safe_numpy.errors.base import ConversionError
-    from safe_numpy.errors.pages import (
-        CompositeError,
-        ConjError,
-        ConversionWarning,
-        DeviceError,
-        DTypeError,
-        GradError,
-        HandleError,
-        HazardWarning,
-        LayoutError,
-        MaskedError,
-        NegError,
-        NestedError,
-        NoDataError,
-        NumpyError,
-        QuantizedError,
-        SeveredGradientWarning,
-        ShardedError,
-        SilentError,
-        SubclassError,
-        SymbolicError,
-        TransformError,
-        ZeroError,
-    )
+    from safe_numpy.errors.pages import (  # isort: skip
+        CompositeError, ConjError, ConversionWarning, DeviceError, DTypeError, GradError, HandleError, HazardWarning,
+        LayoutError, MaskedError, NegError, NestedError, NoDataError, NumpyError, QuantizedError,
+        SeveredGradientWarning, ShardedError, SilentError, SubclassError, SymbolicError, TransformError, ZeroError,
+    )  # fmt: skip
     from safe_numpy.ledger.report import report
     from safe_numpy.nesting import diagnose, to_numpy
     from safe_numpy.postmortem.why import why
+
+__version__ = "0.1.0"
 
 __all__ = [
     "CompositeError", "ConjError", "ConversionError", "ConversionWarning", "DTypeError", "DeviceError", "Diagnosis",

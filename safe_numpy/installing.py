@@ -126,7 +126,7 @@ def _guard_consumers(module: ModuleType | None = None) -> None:
         return
     from safe_numpy.frameworks import pandas
 
-    _state.consumers.apply(pandas.list_targets())
+    _state.consumers.apply(pandas.list_constructors())
 
 
 on_demand(_follow_mode)
@@ -136,7 +136,7 @@ def install_unless_off() -> None:
     """Install, unless the mode is OFF: then wait for the first caller that asks for another one."""
     _state.asleep = get_mode() is Mode.OFF
     if _state.asleep:
-        on_wake(_wake)
+        on_wake(lambda: install() if _state.asleep else None)
     else:
         install()
     at_exit.arm()
@@ -145,9 +145,4 @@ def install_unless_off() -> None:
 def wake_if_asked() -> None:
     """Install, if the variable was `off` so far and has changed since."""
     if _state.asleep and get_mode() is not Mode.OFF:
-        install()
-
-
-def _wake() -> None:
-    if _state.asleep:
         install()

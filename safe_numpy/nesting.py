@@ -92,7 +92,7 @@ def _convert_leaves(x: Any, trail: _Trail, above: tuple[int, ...]) -> Any:
         converted = [_convert_leaves(child, (trail, node, i), inner) for i, child in enumerate(node.children)]
     except RecursionError:
         raise ValueError("tree is nested too deeply to be looked into") from None
-    if not _is_builtin(x) and all(map(operator.is_, converted, node.children)):
+    if type(x) not in (dict, list, tuple) and all(map(operator.is_, converted, node.children)):
         return x  # nothing in it was ours to convert
     return node.rebuild(converted)
 
@@ -104,10 +104,6 @@ def _name_trail(trail: _Trail) -> str:
         trail, node, i = trail
         path = (f".{node.keys[i]}" if node.has_names else f"[{node.keys[i]!r}]") + path
     return path
-
-
-def _is_builtin(x: Any) -> bool:
-    return type(x) in (dict, list, tuple)
 
 
 def _open_node(x: Any) -> _Node | None:

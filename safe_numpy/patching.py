@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
     owner: type
     name: str
-    build: Callable[[Callable[..., Any]], Callable[..., Any]]
+    build: Callable[[Any], Any]
 
 
 class _Applied(NamedTuple):
@@ -34,6 +34,11 @@ class _Applied(NamedTuple):
     guarded: Callable[..., Any]
     own: Any
     """what stood in the class's own dictionary; None if the attribute was inherited"""
+
+    @property
+    def path(self) -> str:
+        """The name of the attribute, whole."""
+        return f"{self.owner.__module__}.{self.owner.__qualname__}.{self.name}"
 
     def undo(self) -> bool:
         """Put back what was there. Return False, and do nothing, if another patch lies on top."""
@@ -69,7 +74,9 @@ class PatchStack:
             if not earlier.undo():
                 break
         own = vars(owner).get(name)
-        guarded = target.build(_find_stock(owner, name) if own is None else own)
+        # what is not there at all is looked up, and fails, as `object` does it
+        inherited = getattr(owner, name, object.__getattribute__ if name == "__getattr__" else None)
+        guarded = target.build(inherited if own is None else own)
         applied = _Applied(owner, name, guarded, own)
         setattr(guarded, _MARK, applied)
         setattr(owner, name, guarded)
@@ -81,8 +88,7 @@ class PatchStack:
         for applied in self._applied:
             current = vars(applied.owner).get(applied.name)
             module = getattr(current, "__module__", None) or type(current).__module__
-            name = f"{applied.owner.__module__}.{applied.owner.__qualname__}.{applied.name}"
-            owners[name] = "safe_numpy" if current is applied.guarded else f"{module}, over safe_numpy"
+            owners[applied.path] = "safe_numpy" if current is applied.guarded else f"{module}, over safe_numpy"
         return owners
 
     def undo(self) -> list[str]:
@@ -90,20 +96,10 @@ class PatchStack:
         left = []
         while self._applied:
             applied = self._applied.pop()
-            if not applied.undo() and _is_reachable(applied):
-                left.append(f"{applied.owner.__module__}.{applied.owner.__qualname__}.{applied.name}")
+            # somebody's patch stands where ours did; or else ours was taken off already
+            if not applied.undo() and vars(applied.owner).get(applied.name, applied.own) is not applied.own:
+                left.append(applied.path)
         return left
-
-
-def _find_stock(owner: type, name: str) -> Any:
-    """Return the inherited attribute, or what stands in for it: `object`'s own failing lookup, or None."""
-    missing = object.__getattribute__ if name == "__getattr__" else None
-    return getattr(owner, name, missing)
-
-
-def _is_reachable(applied: _Applied) -> bool:
-    """Tell whether somebody's patch stands where ours did (not merely that ours was taken off already)."""
-    return applied.name in vars(applied.owner) and vars(applied.owner)[applied.name] is not applied.own
 
 
 def when_imported(module: str, action: Callable[[ModuleType], None]) -> None:

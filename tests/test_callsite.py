@@ -228,9 +228,10 @@ def test_which_files_are_foreign(filename: str, foreign: bool) -> None:
     scope: dict[str, Any] = {"sys": sys}
     exec(compile("def f(): return sys._getframe()", filename, "exec"), scope)
     frame = scope["f"]()
-    found, called = _callsite._find_user_call(frame)
-    assert (found is not frame) == foreign
-    assert (called is frame) == foreign
+    caller = _callsite.find_caller(frame)
+    assert (caller.frame is not frame) == foreign
+    assert (caller.called is frame) == foreign
+    assert caller.asks is not foreign
 
 
 def test_where_all_is_foreign_it_is_the_one_that_asks() -> None:
@@ -284,8 +285,8 @@ def test_lookup_is_quick(tmp_path: Path) -> None:
         warm = time.perf_counter() - start
         assert running is not None
         assert running.node is not None
-        assert running.excerpt.find_text(running.node) == "act(1, [v])"
-        assert running.excerpt.find_text(running.statement) == "return act(1, [v])"
+        assert running.find_text(running.node) == "act(1, [v])"
+        assert running.find_text(running.statement) == "return act(1, [v])"
         assert cold < 5, "the limit is 20 ms, and 20 µs when warm; `make bench` measures it"
         assert warm < 1
 

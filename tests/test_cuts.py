@@ -118,6 +118,17 @@ def test_the_first_step_tells_where_the_source_is_clear() -> None:
     assert "their paths were cut at tests/networks.py:" in str(warning.message)
 
 
+def one_line(h: torch.Tensor, detour: bool = True) -> torch.Tensor:
+    if detour: h = torch.from_numpy(h.numpy())  # noqa: E701  # fmt: skip
+    return h
+
+
+def test_of_several_statements_on_one_line_the_right_one_is_followed() -> None:
+    (warning,) = collect(lambda: fit(Net(one_line), steps=1))
+    assert find_names(warning) == ["body.weight", "body.bias"]
+    assert collect(lambda: fit(Net(lambda h: one_line(h, detour=False)))) == []
+
+
 def test_one_parameter() -> None:
     net = Net(networks.detour)
     net.body.bias.requires_grad_(False)

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import linecache
+import sys
 import textwrap
 
 import pytest
 
-from safe_numpy.callsite.flow import Flow, follow
+from safe_numpy.callsite.flow import Flow, Position, find_position, follow
 
+ON_ONE_LINE: dict[str, tuple[Flow, str]] = {
+    "in a branch": (
+        Flow.RETURNS,
+        "def f(x, d):\n    h = x\n    if d: h = torch.from_numpy(x.numpy())  # 1\n    return h",
+    ),
+    "in a loop": (Flow.RETURNS, "def f(xs):\n    for x in xs: h = torch.from_numpy(x.numpy())  # 1"),
+    "in a block": (Flow.RETURNS, "def f(x):\n    with c: a = x.numpy()  # 1\n    return torch.tensor(a)"),
+    "after another": (Flow.RETURNS, "def f(x):\n    n = 1; a = x.numpy()  # 1\n    return torch.tensor(a)"),
+    "before another": (Flow.RETURNS, "def f(x):\n    a = x.numpy(); n = 1  # 1\n    return torch.tensor(a)"),
+    "before another tensor": (Flow.ENDS, "def f(x):\n    print(x.numpy()); n = torch.tensor(3)  # 1\n    return n"),
+}
 CASES: dict[str, tuple[Flow, str]] = {
+    **ON_ONE_LINE,
+    "a function on one line": (Flow.RETURNS, "def f(x): return torch.from_numpy(x.numpy())  # 1"),
     "at once": (Flow.RETURNS, "def f(x):\n    h = torch.from_numpy(np.tanh(x.numpy()))  # 1\n    return h"),
     "by variables": (
         Flow.RETURNS,
@@ -66,5 +80,26 @@ def test_flow(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, source = CASES[case]
     lines = textwrap.dedent(source).splitlines(keepends=True)
     monkeypatch.setitem(linecache.cache, "<flow>", (len(source), None, lines, "<flow>"))
-    marked = [i + 1 for mark in ("# 1", "# 2") for i, line in enumerate(lines) if line.rstrip().endswith(mark)]
-    assert follow([("<flow>", lineno) for lineno in marked or [1]]) is expected
+    running = find_marked(lines)
+    assert follow(running or [Position("<flow>", 1)]) is expected
+    if case not in ON_ONE_LINE:
+        assert follow([p._replace(column=None) for p in running] or [Position("<flow>", 1)]) is expected
+    else:
+        assert follow([p._replace(column=None) for p in running]) is Flow.UNKNOWN, "which of them, is not to be told"
+
+
+def find_marked(lines: list[str]) -> list[Position]:
+    marks = {"# 1": "x.numpy()", "# 2": "s(x)"}
+    return [
+        Position("<flow>", lineno, line.index(code))
+        for mark, code in marks.items()
+        for lineno, line in enumerate(lines, 1)
+        if line.rstrip().endswith(mark)
+    ]
+
+
+def test_a_position_is_that_of_the_instruction() -> None:
+    frame = sys._getframe(); position = find_position(frame)  # noqa: E702  # fmt: skip
+    line = linecache.getline(position.filename, position.lineno)
+    assert position.filename == __file__
+    assert line[position.column :].startswith("find_position(frame)")

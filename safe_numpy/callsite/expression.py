@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import inspect
 from collections import ChainMap, OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,9 @@ def _find_in_operation(
     if caller.called is not None:
         found = _search_parameters(node, x, evaluator, caller.called)
         return found or _search_alias(operands, introspection.identify_data(), evaluator)
-    return _find_by_elimination(operands, evaluator) if x is not None else None
+    # the code that was called is in C: the operand that is a tensor by its form, where no other is unknown
+    unknown = find_unknown(operands, evaluator) if x is not None else None
+    return Occurrence(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
 
 
 def _get_call(node: ast.expr) -> ast.expr:
@@ -192,12 +195,6 @@ def _search(nodes: Sequence[ast.expr], x: Any, evaluator: Evaluator) -> Occurren
     return None
 
 
-def _find_by_elimination(operands: Sequence[ast.expr], evaluator: Evaluator) -> Occurrence | None:
-    """Find the operand that is a tensor by its form, where no other is unknown; the code that was called is in C."""
-    unknown = find_unknown(operands, evaluator)
-    return Occurrence(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
-
-
 def find_unknown(operands: Sequence[ast.expr], evaluator: Evaluator) -> ast.expr | None:
     """Return the one operand that cannot be evaluated; None if there are several."""
     unknown = [node for node in operands if evaluator.find(node, CannotEval) is CannotEval]
@@ -208,10 +205,10 @@ def _search_alias(operands: Sequence[ast.expr], data: object | None, evaluator: 
     """Find the operand that the tensor is an alias of: libraries like to say ``x.detach().cpu()`` first."""
     if data is None:
         return None
-    return next((Occurrence(n) for n in operands if _identify_data(evaluator.find(n)) == data), None)
+    return next((Occurrence(n) for n in operands if _identify_value(evaluator.find(n)) == data), None)
 
 
-def _identify_data(value: object) -> object | None:
+def _identify_value(value: object) -> object | None:
     framework = find_framework(value)
     return None if framework is None else framework.introspect(value).identify_data()
 
@@ -242,29 +239,18 @@ def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: Fra
 
     Only parameters to which that function never assigns: else what it holds need not be what the line gave.
     """
-    if x is None:
-        return None
-    code = called.f_code
     function = evaluator.find(call.func)
-    bound = 1 if type(function) is MethodType else 0
-    if not _is_code_of(function, code) or any(isinstance(a, ast.Starred) for a in call.args):
+    keywords = {k.arg: k.value for k in call.keywords if k.arg is not None}
+    is_plain = len(keywords) == len(call.keywords) and not any(isinstance(a, ast.Starred) for a in call.args)
+    if x is None or not is_plain or not _is_code_of(function, called.f_code):
         return None
-    values = read_variables(called)
-    assigned = _find_assigned(code)
-    parameters = code.co_varnames[: code.co_argcount]
-    rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 0x04 else None  # *args
-    for i, node in enumerate(call.args, bound):
-        if i < len(parameters):
-            if parameters[i] not in assigned and values.get(parameters[i]) is x:
-                return Occurrence(node)
-        elif rest is not None and rest not in assigned:
-            others = values.get(rest)
-            if type(others) is tuple and i - len(parameters) < len(others) and others[i - len(parameters)] is x:
-                return Occurrence(node)
-    for keyword in call.keywords:
-        named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        if keyword.arg in named and keyword.arg not in assigned and values.get(keyword.arg) is x:
-            return Occurrence(keyword.value)
+    values, assigned = read_variables(called), _find_assigned(called.f_code)
+    for name, given in inspect.signature(function).bind(*call.args, **keywords).arguments.items():
+        nodes, held = (given, values.get(name)) if isinstance(given, tuple) else ((given,), (values.get(name),))
+        if name not in assigned and isinstance(held, tuple):
+            found = [node for node, value in zip(nodes, held, strict=False) if value is x]
+            if found:
+                return Occurrence(found[0])
     return None
 
 
@@ -323,13 +309,9 @@ def _open(container: Any) -> Iterator[tuple[str, Any]]:
         if type(fields) is tuple:
             yield from ((f".{f}", item) for f, item in zip(fields, tuple.__iter__(container), strict=False))
     elif _can_hold(container):
-        yield from _open_instance(container)
-
-
-def _open_instance(instance: Any) -> Iterator[tuple[str, Any]]:
-    for name, value in list(read_members(instance).items())[:1000]:
-        if type(name) is str and name.isidentifier() and _is_shown(instance, name, value):
-            yield f".{name}", value
+        for name, value in list(read_members(container).items())[:1000]:
+            if type(name) is str and name.isidentifier() and _is_shown(container, name, value):
+                yield f".{name}", value
 
 
 def _is_shown(instance: Any, name: str, value: Any) -> bool:

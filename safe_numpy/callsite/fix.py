@@ -11,15 +11,9 @@ from dataclasses import dataclass, replace
 from types import FrameType, FunctionType
 from typing import Any
 
-from safe_numpy.callsite.expression import (
-    Evaluator,
-    Occurrence,
-    find_operands,
-    find_receiver,
-    find_unknown,
-    walk_scope,
-)
-from safe_numpy.callsite.source import Excerpt, RunningCode
+from safe_numpy.callsite import expression
+from safe_numpy.callsite.expression import Evaluator, Occurrence, find_operands
+from safe_numpy.callsite.source import RunningCode
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses
 from safe_numpy.diagnosis.facts import NOTHING_READ, Door, Edit, Kind, Reading
 from safe_numpy.diagnosis.framework import find_framework, make_plan
@@ -47,7 +41,7 @@ def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Readi
     """
     edits = []
     for node, text in replacements.items():
-        start, end = running.excerpt.find_range(node)
+        start, end = running.find_range(node)
         if start == end:
             return NOTHING_READ
         edits.append((start, end, text))
@@ -55,23 +49,20 @@ def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Readi
         return NOTHING_READ
     edits.sort()
     around, within_scope = _find_around(running, [(start, end) for start, end, _ in edits])
-    texts = [(node, _edit(running.excerpt, node, edits)) for node in around]
+    texts = [(node, _edit(running, node, edits)) for node in around]
     valid = [(node, text) for node, text in texts if text and _compiles(text, "eval")]
     expressions = [text for node, text in valid if node in within_scope]
     if not expressions:
         return NOTHING_READ
     shown = [text for _, text in valid]
     if isinstance(running.statement, _SIMPLE_STATEMENTS):
-        statement = _edit(running.excerpt, running.statement, edits)
+        statement = _edit(running, running.statement, edits)
         if statement and _compiles(statement, "exec"):
             shown.append(statement)
     fitting = [text for text in shown if _fits(text)]
-    located = tuple(_locate_edit(running.excerpt.text, *edit) for edit in edits)
+    whole = running.source.text
+    located = tuple(Edit(_find_position(whole, a), _find_position(whole, b), whole[a:b], new) for a, b, new in edits)
     return Reading(fix=expressions[-1], shown=fitting[-1] if fitting else shown[0], edits=located)
-
-
-def _locate_edit(text: str, start: int, end: int, new: str) -> Edit:
-    return Edit(_find_position(text, start), _find_position(text, end), text[start:end], new)
 
 
 def _find_position(text: str, offset: int) -> tuple[int, int]:
@@ -84,7 +75,7 @@ def _find_around(running: RunningCode, ranges: list[tuple[int, int]]) -> tuple[l
     around = []
     for node in ast.walk(running.statement):
         if isinstance(node, ast.expr) and not isinstance(node, (ast.Starred, ast.FormattedValue, ast.Slice)):
-            start, end = running.excerpt.source.asttext().get_text_range(node, padded=False)
+            start, end = running.source.asttext().get_text_range(node, padded=False)
             if start <= first and last <= end and start < end:
                 around.append((end - start, node))
     around.sort(key=lambda pair: pair[0])
@@ -97,31 +88,28 @@ def _find_around(running: RunningCode, ranges: list[tuple[int, int]]) -> tuple[l
     return nodes, within
 
 
-def _edit(excerpt: Excerpt, node: ast.AST, edits: list[tuple[int, int, str]]) -> str:
+def _edit(running: RunningCode, node: ast.AST, edits: list[tuple[int, int, str]]) -> str:
     """Return the text of a node with the edits made, its later lines moved to the left with the first."""
-    start, end = excerpt.find_range(node)
+    start, end = running.find_range(node)
     text, position = [], start
     for first, last, replacement in edits:
         if not (start <= first and last <= end) or first < position:
             return ""
-        text += [excerpt.text[position:first], replacement]
+        text += [running.source.text[position:first], replacement]
         position = last
-    text.append(excerpt.text[position:end])
-    line = excerpt.text[excerpt.text.rfind("\n", 0, start) + 1 : start]
+    text.append(running.source.text[position:end])
+    line = running.source.text[running.source.text.rfind("\n", 0, start) + 1 : start]
     return "" if start == end else _dedent("".join(text), node, len(line) - len(line.lstrip()))
 
 
 def _dedent(text: str, node: ast.AST, line_indent: int) -> str:
     """Move the later lines as far to the left as the first line of `node` is indented, but keep them apart."""
-    if any(_is_long_string(child) for child in ast.walk(node)):
+    strings = (n for n in ast.walk(node) if isinstance(n, (ast.Constant, ast.JoinedStr)))
+    if any(string.end_lineno != string.lineno for string in strings):
         return text  # its indentation is part of its value
     first, *others = text.split("\n")
     indent = min([line_indent, *(len(line) - len(line.lstrip()) for line in others if line.strip())])
     return "\n".join([first, *(line[indent:] for line in others)])
-
-
-def _is_long_string(node: ast.AST) -> bool:
-    return isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno != node.lineno
 
 
 def _fits(text: str) -> bool:
@@ -152,11 +140,11 @@ class Replacements:
         operation = self.running.node
         if not isinstance(operation, ast.Call) or not _takes_arrays_only(self.called):
             return {}
-        unknown = find_unknown(list(find_operands(operation)), self.evaluator)
+        unknown = expression.find_unknown(list(find_operands(operation)), self.evaluator)
         is_receiver = isinstance(operation.func, ast.Attribute) and operation.func.value is unknown
         if unknown is None or is_receiver or self._gives_iterator(unknown):
             return {}
-        return {unknown: f"safe_numpy.to_numpy({self.running.excerpt.find_text(unknown)})"}
+        return {unknown: f"safe_numpy.to_numpy({self.running.find_text(unknown)})"}
 
     def _gives_iterator(self, node: ast.expr) -> bool:
         """Tell whether `node` is what `to_numpy` would exhaust."""
@@ -204,13 +192,13 @@ class Replacements:
         return self.evaluator.find(node)
 
     def _render(self, plan: Plan, node: ast.expr) -> str:
-        return plan.render(self.running.excerpt.find_text(node)) or ""
+        return plan.render(self.running.find_text(node)) or ""
 
     def _find_asked(self) -> dict[ast.expr, str]:
         """Return the other ``y.numpy()`` of the line, where they are going to fail too."""
         found: dict[ast.expr, str] = {}
-        for node in walk_scope(self.running.statement):
-            receiver = find_receiver(node) if isinstance(node, ast.Call) and not node.keywords else None
+        for node in expression.walk_scope(self.running.statement):
+            receiver = expression.find_receiver(node) if isinstance(node, ast.Call) and not node.keywords else None
             if receiver is not None:
                 text = self._convert(receiver, Door.NUMPY)
                 if text is not None:
@@ -234,7 +222,7 @@ class Replacements:
 
     def _convert_container(self, place: Occurrence, elements: Plan | None = None) -> str | None:
         """Return the code that converts a container's elements; by the plan `elements`, where that is for each."""
-        text, value = self.running.excerpt.find_text(place.node), place.value
+        text, value = self.running.find_text(place.node), place.value
         name = put_in_parentheses(text)
         fix = None
         if place.path.count("[") == 1:

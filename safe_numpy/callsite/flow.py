@@ -7,9 +7,12 @@ the statement that called it.
 from __future__ import annotations
 
 import ast
+import itertools
 import linecache
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from types import FrameType
+from typing import NamedTuple
 
 _MAKERS = frozenset(
     {"from_numpy", "as_tensor", "tensor", "from_dlpack", "new_tensor", "convert_to_tensor", "constant", "frombuffer"}
@@ -35,14 +38,30 @@ class Flow(Enum):
     UNKNOWN = "its way cannot be followed"
 
 
-def follow(lines: Sequence[tuple[str, int]]) -> Flow:
-    """Follow the array that the first of these lines makes.
+class Position(NamedTuple):
+    """Where the user's code was running."""
+
+    filename: str
+    lineno: int
+    column: int | None = None
+    """in bytes, of the instruction; None: not known, as under ``-X no_debug_ranges``"""
+
+
+def find_position(frame: FrameType) -> Position:
+    """Return the place of the instruction that `frame` runs: several statements may stand on its line."""
+    places = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+    lineno, _, column, _ = next(places, (None, None, None, None))
+    return Position(frame.f_code.co_filename, lineno or frame.f_lineno, column)
+
+
+def follow(positions: Sequence[Position]) -> Flow:
+    """Follow the array that the code at the first of these positions makes.
 
     Args:
-        lines: file and number of the user's lines that were running, the innermost first.
+        positions: where the user's code was running, the innermost first.
     """
-    for filename, lineno in lines:
-        scope, statement = _find_scope(filename, lineno)
+    for position in positions:
+        scope, statement = _find_scope(position)
         if scope is None or statement is None:
             return Flow.UNKNOWN
         flow = _Scope(scope).follow(statement)
@@ -136,18 +155,27 @@ def _makes_tensor(node: ast.AST) -> bool:
     return function.attr in _MAKERS or (owner == "torch" and function.attr in _ONLY_TORCH)
 
 
-def _find_scope(filename: str, lineno: int) -> tuple[ast.AST | None, ast.stmt | None]:
-    """Return the innermost function, or the module, and the statement in it that stands at a line."""
+def _find_scope(position: Position) -> tuple[ast.AST | None, ast.stmt | None]:
+    """Return the innermost function, or the module, and the statement in it that stands at a position."""
     try:
-        scope: ast.AST = ast.parse("".join(linecache.getlines(filename)))
+        scope: ast.AST = ast.parse("".join(linecache.getlines(position.filename)))
     except (SyntaxError, ValueError):
         return None, None
     while True:
-        at_line = [s for s in _walk_statements(scope) if s.lineno <= lineno <= (s.end_lineno or s.lineno)]
-        innermost = max(at_line, key=lambda s: s.lineno, default=None)
+        around = [s for s in _walk_statements(scope) if _is_around(s, position)]
+        innermost = max(around, key=lambda s: (s.lineno, s.col_offset), default=None)
+        if position.column is None and [s.lineno for s in around].count(position.lineno) > 1:
+            return scope, None  # which of them, is not to be told
         if not isinstance(innermost, _SCOPES):
             return scope, innermost
         scope = innermost
+
+
+def _is_around(statement: ast.stmt, position: Position) -> bool:
+    start, end = (statement.lineno, statement.col_offset), (statement.end_lineno or 0, statement.end_col_offset or 0)
+    if position.column is None:
+        return start[0] <= position.lineno <= end[0]
+    return start <= (position.lineno, position.column) < end
 
 
 def _walk_statements(scope: ast.AST) -> Iterator[ast.stmt]:

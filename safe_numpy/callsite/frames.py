@@ -56,7 +56,12 @@ def find_caller(direct: FrameType, array_code: CodeType | None = None) -> Caller
         direct: the frame that called it, as `find_direct_caller` gives it.
         array_code: of the framework's own ``__array__``, which stands between a line and the guard as no library.
     """
-    frame, called = _find_user_call(direct)
+    frame: FrameType | None = direct
+    called = None
+    while frame is not None and not is_users(frame):
+        frame, called = frame.f_back, frame
+    if frame is None:
+        frame, called = direct, None  # every frame is a library's
     if called is None or called.f_code is array_code or find_package(called) == _PACKAGE:
         return Caller(frame, None, frame is direct, "")
     return Caller(frame, called, False, find_package(called))
@@ -106,24 +111,15 @@ def list_callers(frame: FrameType | None, most: int = _MOST_FRAMES) -> list[Fram
     return stack
 
 
-def _find_user_call(frame: FrameType) -> tuple[FrameType, FrameType | None]:
-    """Return the innermost frame at or above `frame` that is no library's, and the library's frame that it called."""
-    candidate: FrameType | None = frame
-    called = None
-    while candidate is not None:
-        if is_users(candidate):
-            return candidate, called
-        called = candidate
-        candidate = candidate.f_back
-    return frame, None
-
-
 def is_users(frame: FrameType) -> bool:
     """Tell whether `frame` runs code of the user's own."""
     filename = frame.f_code.co_filename
     foreign = _foreign.get(filename)
     if foreign is None:
-        foreign = _judge(filename, frame)
+        if filename.startswith("<") and filename.endswith(">"):
+            foreign = _is_pseudo_file_foreign(filename, frame)
+        else:
+            foreign = _foreign[filename] = is_foreign(filename)
     return not foreign or _is_own(frame)
 
 
@@ -137,13 +133,6 @@ def _is_own(frame: FrameType) -> bool:
     """Tell whether the user has said that the package whose code `frame` runs is theirs."""
     own = os.environ.get(OWN_VARIABLE)
     return own is not None and find_package(frame) in [word.strip().strip("\"'") for word in own.split(",") if word]
-
-
-def _judge(filename: str, frame: FrameType) -> bool:
-    if filename.startswith("<") and filename.endswith(">"):
-        return _is_pseudo_file_foreign(filename, frame)
-    foreign = _foreign[filename] = is_foreign(filename)
-    return foreign
 
 
 def _is_pseudo_file_foreign(filename: str, frame: FrameType) -> bool:

@@ -43,10 +43,10 @@ def read_site(introspection: Introspection, plan: Plan, site: Site, caller: Call
     source = running.get_line(site.lineno)
     evaluator = Evaluator(caller.frame)
     found = find_occurrence(running, introspection, evaluator, caller)
-    text = running.excerpt.find_text(found.node) if found is not None else ""
+    text = running.find_text(found.node) if found is not None else ""
     replacements = Replacements(running, evaluator, caller.called)
     if found is None or not text:
-        inside = running.excerpt.find_text(running.node) if running.node is not None else ""
+        inside = running.find_text(running.node) if running.node is not None else ""
         is_curable = plan.array is not None and not plan.is_for_elements
         correction = correct(running, replacements.find_unknown() if is_curable else {})
         return replace(correction, inside=shorten(_put_on_one_line(inside), _MOST_INSIDE), source=source)
@@ -64,7 +64,7 @@ def name_argument(frame: FrameType, function: str) -> str | None:
     if running is None or not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
         return None
     called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-    text = running.excerpt.find_text(node.args[0])
+    text = running.find_text(node.args[0])
     is_path = isinstance(node.args[0], (ast.Name, ast.Attribute, ast.Subscript)) and len(text) <= _MOST_INSIDE
     return text if called == function and is_path else None
 

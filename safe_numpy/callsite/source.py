@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
+from typing import Any
 
 import asttokens  # noqa: F401 - executing would import it late
 import executing
@@ -27,10 +28,13 @@ _BLOCK = re.compile(r"\s*(?:async\s+def\b|def\b|class\b|@)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Excerpt:
-    """A part of a file, parsed; the nodes have a `parent`."""
+class RunningCode:
+    """What an instruction is, in the source: a part of a file, parsed; the nodes have a `parent`."""
 
     source: executing.Source
+    node: ast.expr | None
+    """the operation, most often a call; None: it is somewhere in `statement`"""
+    statement: ast.stmt
 
     def find_text(self, node: ast.AST) -> str:
         """Return the text of a node, or nothing where the syntax tree does not know where it stands."""
@@ -45,10 +49,10 @@ class Excerpt:
             return 0, 0
         return start, end
 
-    @property
-    def text(self) -> str:
-        """The whole text."""
-        return self.source.text
+    def get_line(self, lineno: int) -> str:
+        """Return what a line of the file says."""
+        lines = self.source.lines
+        return lines[lineno - 1].strip() if 0 < lineno <= len(lines) else ""
 
 
 def _says(text: str, node: ast.expr) -> bool:
@@ -57,21 +61,6 @@ def _says(text: str, node: ast.expr) -> bool:
     except (SyntaxError, ValueError):
         return False
     return ast.dump(parsed).replace("Store()", "Load()") == ast.dump(node).replace("Store()", "Load()")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RunningCode:
-    """What an instruction is, in the source."""
-
-    excerpt: Excerpt
-    node: ast.expr | None
-    """the operation, most often a call; None: it is somewhere in `statement`"""
-    statement: ast.stmt
-
-    def get_line(self, lineno: int) -> str:
-        """Return what a line of the file says."""
-        lines = self.excerpt.source.lines
-        return lines[lineno - 1].strip() if 0 < lineno <= len(lines) else ""
 
 
 def read_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | None:
@@ -102,7 +91,7 @@ def read_line(filename: str, lineno: int) -> RunningCode | None:
         statement = _find_statement(source, lineno)
         if statement is not None:
             _forget_trees()
-            return RunningCode(Excerpt(source), None, statement)
+            return RunningCode(source, None, statement)
     return None
 
 
@@ -171,17 +160,14 @@ def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | No
             continue
         node = _find_node(source, frame, lasti, lineno)
         if isinstance(node, ast.expr) and _is_what_ran(node, frame.f_code):
-            return RunningCode(Excerpt(source), node, _get_statement(node))
+            around: Any = node
+            while not isinstance(around, ast.stmt):
+                around = around.parent
+            return RunningCode(source, node, around)
         statement = node if isinstance(node, ast.stmt) else _find_statement(source, lineno)
         if statement is not None and fallback is None:
-            fallback = RunningCode(Excerpt(source), None, statement)
+            fallback = RunningCode(source, None, statement)
     return fallback
-
-
-def _get_statement(node: ast.AST) -> ast.stmt:
-    while not isinstance(node, ast.stmt):
-        node = node.parent  # type: ignore[attr-defined]
-    return node
 
 
 def _find_statement(source: executing.Source, lineno: int) -> ast.stmt | None:

@@ -37,17 +37,9 @@ class Mode(Enum):
 _WORDS = {m.value: m for m in Mode}
 _WORDS |= {word: Mode.EXPLAIN if is_on else Mode.OFF for word, is_on in SWITCH.items()}
 
-MODE: Setting[Mode] = Setting(
-    "mode",
-    VARIABLE,
-    make_parser(
-        "mode",
-        _WORDS,
-        f"a Mode or one of {', '.join(m.value for m in Mode)} (0 false no: off; 1 true yes on: explain)",
-    ),
-    Mode.EXPLAIN,
-    "'explain' is used",
-)
+_MODES = f"a Mode or one of {', '.join(m.value for m in Mode)} (0 false no: off; 1 true yes on: explain)"
+_parse_mode = make_parser("mode", _WORDS, _MODES)
+MODE: Setting[Mode] = Setting("mode", VARIABLE, _parse_mode, Mode.EXPLAIN, "'explain' is used")
 
 
 def _parse_dtype(value: object) -> str:
@@ -76,27 +68,16 @@ def _parse_max_bytes(value: object) -> int | None:
 DTYPE: Setting[str] = Setting("dtype", "SAFE_NUMPY_DTYPE", _parse_dtype, "float32", "float32 is used")
 """what a tensor of low precision becomes"""
 
-MAX_BYTES: Setting[int | None] = Setting(
-    "max_bytes", "SAFE_NUMPY_MAX_BYTES", _parse_max_bytes, None, "the memory available is used"
-)
+_AVAILABLE = "the memory available is used"
+MAX_BYTES: Setting[int | None] = Setting("max_bytes", "SAFE_NUMPY_MAX_BYTES", _parse_max_bytes, None, _AVAILABLE)
 """bytes that an array may take; None: what is free"""
 
-ONLY: Setting[str] = Setting(
-    "only",
-    "SAFE_NUMPY_ONLY",
-    make_parser("kind of conversion", {"explicit": "explicit", "all": "all"}, "'explicit' or 'all'"),
-    "all",
-    "all are converted",
-)
+_parse_only = make_parser("kind of conversion", {"explicit": "explicit", "all": "all"}, "'explicit' or 'all'")
+ONLY: Setting[str] = Setting("only", "SAFE_NUMPY_ONLY", _parse_only, "all", "all are converted")
 """which conversions are made: with ``explicit`` those by ``numpy()``, not those by ``np.asarray`` and its like"""
 
-READONLY: Setting[bool] = Setting(
-    "readonly",
-    "SAFE_NUMPY_READONLY",
-    make_parser("switch", SWITCH, "True or False, or one of 1 true yes on 0 false no off"),
-    False,
-    "arrays stay writable",
-)
+_parse_switch = make_parser("switch", SWITCH, "True or False, or one of 1 true yes on 0 false no off")
+READONLY: Setting[bool] = Setting("readonly", "SAFE_NUMPY_READONLY", _parse_switch, False, "arrays stay writable")
 """arrays that share their memory with a tensor cannot be written to"""
 
 POLICIES = (DTYPE, MAX_BYTES, ONLY, READONLY)
@@ -198,17 +179,15 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
                 f"mode({word!r}) cannot decorate the generator {func.__qualname__}: its body runs in "
                 f"pieces, between its caller's own code; write `with mode({word!r}):` inside it"
             )
-        if inspect.iscoroutinefunction(func):
-            return self._decorate_coroutine(func)  # type: ignore[return-value]
-        return super().__call__(func)
+        if not inspect.iscoroutinefunction(func):
+            return super().__call__(func)
 
-    def _decorate_coroutine(self, func: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(func)
         async def run(*args: Any, **kwargs: Any) -> Any:
             with self:
                 return await func(*args, **kwargs)
 
-        return run
+        return run  # type: ignore[return-value]
 
 
 def _parse_all(mode: object, given: Mapping[str, object]) -> dict[str, Any]:

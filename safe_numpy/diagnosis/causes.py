@@ -10,12 +10,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from safe_numpy.diagnosis.facts import NO_FACTS, Door, Facts, Kind, Problem, Subject
 from safe_numpy.messages.phrases import Sentences
 
-Detect = Callable[[Any, Door], Facts | bool | None]
+Detect = Callable[[Any, Door], Facts | Literal[""] | bool | None]
 """the facts if a tensor has a problem, or True where there are none to tell; reads attributes only"""
 
 EVERY_DOOR = frozenset(Door)
@@ -70,7 +70,7 @@ class Cause:
 class Measures(NamedTuple):
     """What a tensor is, and how large."""
 
-    describe: Callable[[], Subject]
+    describe: Callable[[], Subject] | None
     """says what it is, in words; holds no tensor"""
     nbytes: int
     """bytes that its own data takes where it lives; 0 where it has none"""
@@ -78,6 +78,9 @@ class Measures(NamedTuple):
     """of the array"""
     itemsize: int
     """bytes of one of them, where no cause changes that"""
+
+
+_OF_ALL = Measures(None, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,20 +221,16 @@ class Walk:
     def _array(self) -> str:
         return self._code if self._is_ended else self._code + ".numpy()"
 
-    def finish(self, order: Sequence[str], names: Mapping[str, Any], measures: Measures | None = None) -> Plan:
+    def finish(self, order: Sequence[str], names: Mapping[str, Any], measures: Measures = _OF_ALL) -> Plan:
         """Return the plan.
 
         Args:
             order: the kinds as the stock code checks them.
             names: the modules that the expressions mention.
-            measures: of the tensor; None: the plan is for all tensors of a sort.
+            measures: of the tensor, unless the plan is for all of a sort.
         """
         is_curable, is_ended = self._is_curable, self._is_ended
-        nbytes = array_nbytes = 0
-        if measures is not None:
-            nbytes = measures.nbytes
-            is_new = is_curable and self._copies
-            array_nbytes = measures.elements * (self._itemsize or measures.itemsize) if is_new else 0
+        is_new = is_curable and self._copies
         return Plan(
             problems=tuple(self._problems),
             headline=find_headline(self._problems, order),
@@ -244,9 +243,9 @@ class Walk:
             cuts=self._cuts,
             applied=tuple(self._applied) if self._start == "{x}" and not (self._has_parts or is_ended) else (),
             waits=self._waits,
-            describe=measures and measures.describe,
-            nbytes=nbytes,
-            array_nbytes=array_nbytes,
+            describe=measures.describe,
+            nbytes=measures.nbytes,
+            array_nbytes=measures.elements * (self._itemsize or measures.itemsize) if is_new else 0,
         )
 
 

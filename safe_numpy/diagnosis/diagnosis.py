@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import linecache
 from dataclasses import dataclass, replace
-from typing import Any
 
 from safe_numpy.diagnosis.causes import Plan
 from safe_numpy.diagnosis.facts import NOTHING_READ, Facts, Problem, Reading, Site, Subject
-from safe_numpy.messages.layout import Message, Row
+from safe_numpy.messages.layout import Displayed, Message, Row
 from safe_numpy.messages.phrases import OR_PERMISSIVE
 from safe_numpy.messages.units import find_rank, format_bytes, name_place
 
@@ -17,7 +16,7 @@ _LONGEST_WORD = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Displayed):
     """Why a tensor cannot become a NumPy array, and what to write instead.
 
     ``str()`` gives the explanation; in a notebook it displays itself.
@@ -56,15 +55,6 @@ class Diagnosis:
     """the stock conversion works, and its result is wrong or a trap"""
     is_unwanted: bool = False
     """permissive mode is on, and was told not to make this conversion"""
-
-    def __str__(self) -> str:
-        return self.compose().to_text()
-
-    def _repr_html_(self) -> str:
-        return self.compose().to_html()
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))  # what an IPython prompt shows
 
     def compose(self) -> Message:
         """Return the explanation, in its one shape: every reason, what the tensor is, where it stands, and the fix."""

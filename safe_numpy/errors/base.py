@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from safe_numpy.diagnosis.diagnosis import Diagnosis
 from safe_numpy.diagnosis.facts import Kind, Site
+from safe_numpy.messages.layout import is_displayed, wants_colour
 from safe_numpy.messages.phrases import note_own_failure
-from safe_numpy.messages.terminal import is_displayed, wants_colour
 
 _OWN = frozenset({"site", "_stock_text", "_diagnosis"})
 _PLAIN = (str, int, float, type(None))

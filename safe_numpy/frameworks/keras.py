@@ -32,21 +32,17 @@ class Keras(Framework):
     causes = CAUSES
 
     def is_tensor_class(self, cls: type) -> bool:
-        """Tell whether `cls` is the placeholders'."""
         return issubclass(cls, keras.KerasTensor)
 
     def undisturbed(self) -> AbstractContextManager[object]:
-        """Reading attributes runs nobody's code here."""
         return nullcontext()
 
     def plan(self, x: Any, door: Door) -> Plan:
-        """Say what stops `x`: it has no value."""
         shape = ", ".join("?" if n is None else str(n) for n in x.shape)
         describe = functools.partial(Subject, "KerasTensor", str(x.dtype), f"[{shape}]", "")
         return Walk(door).follow(lambda x: CAUSES, x).finish((), {"keras": keras}, Measures(describe, 0, 0, 0))
 
     def list_targets(self, guard: Guard) -> list[Target]:
-        """Return the doors to guard."""
         return [
             Target(keras.KerasTensor, "__array__", functools.partial(guard_method, guard, Door.ARRAY)),
             Target(keras.KerasTensor, "__getattr__", functools.partial(guard_missing, guard)),

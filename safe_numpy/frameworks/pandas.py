@@ -26,7 +26,7 @@ _SCALARS = Sentences(
 )
 
 
-def list_targets() -> list[Target]:
+def list_constructors() -> list[Target]:
     """Return the constructors."""
     classes = (pandas.Series, pandas.DataFrame)
     return [Target(cls, "__init__", functools.partial(_guard_constructor, cls.__name__)) for cls in classes]
@@ -55,20 +55,11 @@ def _check_list(data: Any, consumer: str) -> Outcome | None:
         if framework is None:
             return None
         facts = {"count": str(len(column)), "consumer": consumer}
-        problem = Problem(Kind.OBJECT, "scalars", _SCALARS, facts, is_refused=True)
+        why = Problem(Kind.OBJECT, "scalars", _SCALARS, facts, is_refused=True)
         with framework.undisturbed():
             plan = framework.plan(column[0], Door.ARRAY)
-            plan = replace(
-                plan,
-                problems=(problem,),
-                headline=problem,
-                array="{x}.item()",
-                tensor=None,
-                is_refused=True,
-                copies=True,
-                array_nbytes=plan.nbytes,
-                is_for_elements=True,
-            )
+            plan = replace(plan, problems=(why,), headline=why, array="{x}.item()", tensor=None, is_refused=True)
+            plan = replace(plan, copies=True, array_nbytes=plan.nbytes, is_for_elements=True)
             site = find_caller(find_direct_caller()).make_site()
             failure = Failure(framework, plan, framework.introspect(column[0]), site, is_hazard=True)
         return refuse_hazard(failure, consumer)

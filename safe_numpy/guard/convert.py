@@ -12,7 +12,7 @@ from safe_numpy.callsite.frames import Caller, find_caller
 from safe_numpy.config.modes import READONLY
 from safe_numpy.diagnosis.causes import Plan, unite_plans
 from safe_numpy.diagnosis.diagnosis import make_diagnosis
-from safe_numpy.diagnosis.facts import NOTHING_READ, Door, Reading, Site
+from safe_numpy.diagnosis.facts import NOTHING_READ, Door
 from safe_numpy.diagnosis.framework import Framework, Introspection
 from safe_numpy.errors.pages import ConversionWarning, HazardWarning
 from safe_numpy.guard.failure import read_source
@@ -46,7 +46,8 @@ def convert(framework: Framework, x: Any, door: Door, direct: FrameType, plan: P
     if not copies and READONLY.get():
         copies = door is _DLPACK  # a capsule cannot be read-only: the door exports a copy
         if not copies:
-            _protect(result)
+            for array in result.flat if result.dtype == object else (result,):
+                array.flags.writeable = False
     place = LEDGER.places.get((id(direct.f_code), direct.f_lasti))  # most callers are the user's own
     if place is None:
         frame = find_caller(direct).frame
@@ -57,22 +58,9 @@ def convert(framework: Framework, x: Any, door: Door, direct: FrameType, plan: P
         _watch(framework, x, place, direct)
     nbytes = result.nbytes if plan.describe is None else plan.array_nbytes or plan.nbytes
     device = plan.device
-    LEDGER.add(
-        place.entry,
-        door is _NUMPY or door is _FORCE,
-        nbytes,
-        nbytes if copies else 0,
-        device,
-        plan.nbytes if device else 0,
-        seconds,
-    )
+    is_explicit, moved = door is _NUMPY or door is _FORCE, plan.nbytes if device else 0
+    LEDGER.add(place.entry, is_explicit, nbytes, nbytes if copies else 0, device, moved, seconds)
     return result
-
-
-def _protect(result: Any) -> None:
-    """Make an array read-only, and those that it is made of."""
-    for array in result.flat if result.dtype == object else (result,):
-        array.flags.writeable = False
 
 
 def _watch(framework: Framework, x: Any, place: Place, direct: FrameType) -> None:
@@ -105,7 +93,9 @@ def _meet(framework: Framework, x: Any, door: Door, direct: FrameType, plan: Pla
             plan = framework.plan(x, door)
         united = plan if place.plan is None else unite_plans(place.plan, plan, framework.causes)
         introspection = framework.introspect(x)
-        reading = _read_line(introspection, united or plan, site, caller)
+        reading = read_source(
+            lambda lookup: lookup.read_site(introspection, united or plan, site, caller), NOTHING_READ
+        )
         diagnosis = make_diagnosis(plan, reading)
     if not entry.warned:
         if not get_rank():  # one of several processes speaks for all; each counts
@@ -114,18 +104,11 @@ def _meet(framework: Framework, x: Any, door: Door, direct: FrameType, plan: Pla
         entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
     kinds = tuple(p.kind.value for p in plan.problems)
     place.plan = united or place.plan
-    record = Record(
-        site,
-        NO_FIGURES,
-        kinds,
-        (reading.name,) if reading.name else (),
-        (site.library,) if site.library else (),
-        diagnosis.shown or "",
-        reading.edits,
-        "conflict" if united is None else "" if reading.edits else "unread",
-        _digest_source(caller) if reading.edits else "",
-        len(kinds),
-    )
+    names, libraries = [(text,) if text else () for text in (reading.name, site.library)]
+    obstacle = "conflict" if united is None else "" if reading.edits else "unread"
+    digest = read_source(lambda lookup: lookup.digest_file(caller.frame), "") if reading.edits else ""
+    about = kinds, names, libraries, diagnosis.shown or "", reading.edits, obstacle, digest, len(kinds)
+    record = Record(site, NO_FIGURES, *about)
     LEDGER.note(place, plan.array, record)
     return place
 
@@ -143,20 +126,3 @@ def _describe_sharing(
             return introspection.find_alias(caller.frame) or phrases.SHARED
     except Exception:
         return phrases.SHARED
-
-
-def _read_line(introspection: Introspection, plan: Plan, site: Site, caller: Caller) -> Reading:
-    """Read the line that is being served, while it runs; nothing if that fails."""
-    try:
-        reading: Reading = read_source(lambda lookup: lookup.read_site(introspection, plan, site, caller))
-    except Exception:
-        return NOTHING_READ
-    return reading
-
-
-def _digest_source(caller: Caller) -> str:
-    try:
-        digest: str = read_source(lambda lookup: lookup.digest_file(caller.frame))
-    except Exception:
-        return ""
-    return digest

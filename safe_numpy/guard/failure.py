@@ -75,25 +75,28 @@ class Failure(NamedTuple):
         caller, stack = find_caller_in(unroll(traceback), self.site, self.framework.array_code)
         if caller is not None:
             try:
-                reading = read_source(lambda lookup: lookup.read_site(self.introspection, plan, self.site, caller))
+                reading = read_source(
+                    lambda lookup: lookup.read_site(self.introspection, plan, self.site, caller), NOTHING_READ
+                )
                 problems, remarks = self.introspection.look_closer(problems, reading.path, stack)
             except Exception:  # what is there already is worth showing
                 pass
         # what is right for an element is no fix for a list that is not to be found
         is_lost = plan.is_for_elements and reading.fix is None
-        return make_diagnosis(
-            replace(plan, problems=tuple(problems), array=None if is_lost else plan.array),
-            reading,
-            self.site,
-            remarks=(*self.remarks, *remarks),
-            is_hazard=self.is_hazard,
-            is_unwanted=bool(self.remarks),
-        )
+        plan = replace(plan, problems=tuple(problems), array=None if is_lost else plan.array)
+        remarks = (*self.remarks, *remarks)
+        return make_diagnosis(plan, reading, self.site, remarks, self.is_hazard, is_unwanted=bool(self.remarks))
 
 
-def read_source(question: Callable[[Any], _Answer]) -> _Answer:
-    """Ask the module that reads source; it brings a parser along, for what most programs never ask."""
-    with LOADING:
-        from safe_numpy.callsite import lookup
+def read_source(question: Callable[[Any], _Answer], otherwise: _Answer) -> _Answer:
+    """Ask the module that reads source; it brings a parser along, for what most programs never ask.
 
-    return question(lookup)
+    `otherwise` is returned if that fails.
+    """
+    try:
+        with LOADING:
+            from safe_numpy.callsite import lookup
+
+        return question(lookup)
+    except Exception:
+        return otherwise

@@ -23,8 +23,8 @@ from safe_numpy.errors.base import ConversionError
 from safe_numpy.errors.pages import ConversionWarning, HazardWarning, SilentError, make_error
 from safe_numpy.guard.convert import INSIDE, convert
 from safe_numpy.guard.failure import STOCK, Failure, Outcome, read_source
-from safe_numpy.guard.warn import FindDetail, HazardMemory, warn_of_severed
-from safe_numpy.ledger.baseline import ACCEPTANCE
+from safe_numpy.guard.warn import FindDetail, HazardMemory
+from safe_numpy.ledger.baseline import Baseline
 from safe_numpy.messages import phrases
 from safe_numpy.messages.units import format_bytes
 
@@ -123,11 +123,6 @@ class Guard:
         """
         self._hazards.warn(frame, x, template, find_detail)
 
-    def warn_severed(self, *about: Any) -> None:
-        """Warn of parameters that got no gradient; see `warn_of_severed`."""
-        if self.active:
-            warn_of_severed(*about)
-
     def permits(self, x: Any, door: Door) -> bool:
         """Tell whether a conversion of `x` at `door` would be made, here and now; never raises."""
         if INSIDE.busy or not self.active:
@@ -196,7 +191,7 @@ class Guard:
 
 def refuse_hazard(failure: Failure, call: str) -> Outcome | None:
     """Return the error for a conversion that worked and should not, as an outcome, unless the baseline accepts it."""
-    problems, baseline = failure.plan.problems, ACCEPTANCE.baseline
+    problems, baseline = failure.plan.problems, Baseline.active
     if baseline is not None and baseline.accepts(failure.site, [p.cause for p in problems]):
         return None
     text = phrases.say_hazard(problems[0].kind, call)
@@ -252,25 +247,17 @@ def convert_tensor(framework: Framework, x: Any, find_path: Callable[[], str]) -
     try:
         if not plan.is_refused:
             return plan.run(x, Door.NUMPY)
-        original = _find_stock_error(x)
+        original: Exception = ValueError("the tensor has no values to convert")
+        try:
+            x.numpy()
+        except Exception as error:
+            original = error  # the framework's own
     finally:
         INSIDE.busy = was_busy
     caller = find_caller(find_direct_caller())
     site, path = caller.make_site(), find_path()
     if plan.headline is None:
         raise original
-    try:
-        name = read_source(lambda lookup: lookup.name_argument(caller.frame, "to_numpy")) or "tree"
-    except Exception:
-        name = "tree"
+    name = read_source(lambda lookup: lookup.name_argument(caller.frame, "to_numpy"), None) or "tree"
     reading = Reading(name + path)
     raise make_error(original, plan.headline.kind, lambda traceback: make_diagnosis(plan, reading, site), site)
-
-
-def _find_stock_error(x: Any) -> Exception:
-    """Return the error that the framework itself has for `x`, or a ValueError where it has none."""
-    try:
-        x.numpy()
-    except Exception as error:
-        return error
-    return ValueError("the tensor has no values to convert")

@@ -29,11 +29,7 @@ class HazardMemory:
     def warn(self, frame: FrameType, x: Any, template: str, find_detail: FindDetail) -> None:
         """Warn of what was lost in a conversion of `x` that worked, in the line that `frame` runs; once there.
 
-        Args:
-            frame: the user's.
-            x: the tensor.
-            template: the sentence, over ``{subject}`` and ``{detail}``.
-            find_detail: says the rest.
+        `template` is the sentence, over ``{subject}`` and ``{detail}``.
 
         Raises:
             HazardWarning: the user's filters make errors of our warnings.

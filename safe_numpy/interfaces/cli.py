@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import json
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from safe_numpy import __version__
 from safe_numpy.config.modes import MODE, Mode
-from safe_numpy.version import __version__
+from safe_numpy.messages.units import suggest
 
 _RUN_OPTIONS = ("--mode", "-h", "--help")
 
@@ -23,9 +24,7 @@ class _Parser(argparse.ArgumentParser):
         unknown = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if unknown:
             known = re.findall(r"[\w-]+", unknown[2])
-            close = difflib.get_close_matches(unknown[1], known, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            message = f"{unknown[1]!r} is none of {', '.join(known)}{hint}"
+            message = f"{unknown[1]!r} is none of {', '.join(known)}{suggest(unknown[1], known)}"
         super().error(message)
 
 
@@ -173,9 +172,7 @@ def _read_mode(word: str) -> Mode:
     try:
         return MODE.parse(word)
     except ValueError as error:
-        words = [m.value for m in Mode]
-        close = difflib.get_close_matches(word, words, 1)
-        raise argparse.ArgumentTypeError(f"{error}" + (f"; did you mean {close[0]!r}?" if close else "")) from None
+        raise argparse.ArgumentTypeError(f"{error}{suggest(word, [m.value for m in Mode])}") from None
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -196,7 +193,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
     from safe_numpy.interfaces import doctor
 
     findings = doctor.examine_everything()
-    print(doctor.render_json(findings) if parsed.json else doctor.render_text(findings))
+    print(json.dumps(findings, indent=2) if parsed.json else doctor.render_text(findings))
     return 1 if findings["broken"] else 0
 
 

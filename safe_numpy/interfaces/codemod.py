@@ -125,7 +125,10 @@ def _plan_file(path: Path, records: Sequence[Record]) -> tuple[Rewriting | None,
     new, left = rewrite(content, edits)
     undone = [record for record, chosen in wanted if any(edit in left for edit in chosen)]
     skipped += [_skip(record, "text") for record in undone]
-    _check_syntax(new, path)
+    try:
+        ast.parse(new)
+    except (SyntaxError, ValueError) as error:
+        raise AssertionError(f"the rewritten {path} would not compile ({error}); please report this") from error
     rewriting = Rewriting(path, content, new, len(wanted) - len(undone))
     return (rewriting if new != content else None), skipped
 
@@ -145,13 +148,6 @@ def _decode(content: bytes) -> str:
     return io.TextIOWrapper(io.BytesIO(content), encoding).read()  # with universal newlines, as Python reads it
 
 
-def _check_syntax(content: bytes, path: Path) -> None:
-    try:
-        ast.parse(content)
-    except (SyntaxError, ValueError) as error:
-        raise AssertionError(f"the rewritten {path} would not compile ({error}); please report this") from error
-
-
 def rewrite(content: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[Edit]]:
     """Return a file's content with the edits made, and those that could not be: the text there is another one.
 
@@ -162,7 +158,8 @@ def rewrite(content: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[Edit]]:
     module = wrapper.visit(transformer)
     done = [edit for edit in edits if edit not in transformer.pending]
     context = CodemodContext()
-    for name in sorted(find_new_names(done) - _find_bound(content)):
+    bound = {name for node in ast.parse(content).body for name, _ in _list_bound(node)}
+    for name in sorted(find_new_names(done) - bound):
         imported, alias = IMPORTS[name]
         AddImportsVisitor.add_needed_import(context, imported, asname=alias)
     return AddImportsVisitor(context).transform_module(module).bytes, transformer.pending
@@ -181,11 +178,6 @@ def find_misnamed(content: bytes, edits: Iterable[Edit]) -> str | None:
             if name in wanted and meaning != IMPORTS[name][0]:
                 return name
     return None
-
-
-def _find_bound(content: bytes) -> set[str]:
-    """Return the names that the module's own statements bind."""
-    return {name for node in ast.parse(content).body for name, _ in _list_bound(node)}
 
 
 def _list_bound(node: ast.AST) -> list[tuple[str, str]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import json
 import platform
 from typing import Any
 
+from safe_numpy import __version__
 from safe_numpy.config.modes import MODE
 from safe_numpy.diagnosis.framework import iterate_loaded
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.installing import list_doors
 from safe_numpy.interfaces import autoload
-from safe_numpy.version import __version__
 
 _PACKAGES = ("numpy", "torch", "tensorflow", "keras", "wrapt")
 
@@ -67,11 +66,6 @@ def _find_version(name: str, module: Any) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def render_json(findings: dict[str, Any]) -> str:
-    """Return the findings for a program."""
-    return json.dumps(findings, indent=2)
 
 
 def render_text(findings: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from typing import Any
 
@@ -15,6 +14,7 @@ from safe_numpy.config.modes import Mode
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.installing import install, is_installed, uninstall, wake_if_asked
 from safe_numpy.ledger.report import report
+from safe_numpy.messages.units import suggest
 from safe_numpy.postmortem.why import find_unsaid
 
 _WORDS = (*(m.value for m in Mode), "report", "status")
@@ -79,7 +79,7 @@ class SafeNumpyMagics(Magics):
     def _run(self, mode: Mode, cell: str) -> Any:
         """Run a cell in a mode. Its error goes on from here, shown once."""
         shell: Any = self.shell
-        show, shell.showtraceback = shell.showtraceback, _show_nothing
+        show, shell.showtraceback = shell.showtraceback, lambda *args, **kwargs: None
         try:
             with modes.mode(mode):
                 result = shell.run_cell(cell)
@@ -91,17 +91,12 @@ class SafeNumpyMagics(Magics):
         return None  # run_cell has displayed the value
 
 
-def _show_nothing(*args: Any, **kwargs: Any) -> None:
-    return None
-
-
 def _find_mode(word: str, words: tuple[str, ...]) -> Mode:
     try:
         return modes.MODE.parse(word)
     except ValueError:
-        close = difflib.get_close_matches(word, words, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UsageError(f"%safe_numpy knows {', '.join(words)}; {word!r} is none of them{hint}") from None
+        text = f"%safe_numpy knows {', '.join(words)}; {word!r} is none of them{suggest(word, words)}"
+        raise UsageError(text) from None
 
 
 def load(shell: Any) -> None:

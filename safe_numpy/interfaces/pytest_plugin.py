@@ -10,7 +10,7 @@ import pytest
 
 from safe_numpy.config.modes import MODE, Mode, mode, set_mode
 from safe_numpy.installing import install
-from safe_numpy.ledger.baseline import ACCEPTANCE, Accepted, Baseline, read_baseline, render_baseline
+from safe_numpy.ledger.baseline import Accepted, Baseline, read_baseline, render_baseline
 from safe_numpy.ledger.files import replace_file
 from safe_numpy.ledger.report import Report, from_plain, merge_reports, report, to_plain
 from safe_numpy.postmortem.why import find_unsaid
@@ -62,7 +62,7 @@ class Plugin:
             except (OSError, ValueError) as error:
                 raise pytest.UsageError(f"--safe-numpy-baseline: {error}") from None
         self._baseline_file = file if is_update else None
-        self._baseline = ACCEPTANCE.baseline = Baseline(root, accepted, is_update)
+        self._baseline = Baseline.active = Baseline(root, accepted, is_update)
         install()
 
     def enter(self, marker: pytest.Mark) -> AbstractContextManager[Any]:

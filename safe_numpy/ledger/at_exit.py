@@ -11,7 +11,6 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from safe_numpy.config.setting import SWITCH, clean_word
@@ -51,12 +50,12 @@ def arm() -> None:
     _state.is_armed = True
     os.environ.setdefault(_OWNER, str(os.getpid()))
     atexit.register(deliver)
-    # A child that multiprocessing forked ends without its atexit functions, but with its own finalizers.
-    when_imported("multiprocessing.util", _arm_children)
-
-
-def _arm_children(util: ModuleType) -> None:
-    util.register_after_fork(_state, lambda state: util.Finalize(None, deliver, exitpriority=0))
+    # Before Python 3.13 a child that multiprocessing forked ends without its atexit functions, but with its own
+    # finalizers (https://github.com/python/cpython/issues/83856).
+    when_imported(
+        "multiprocessing.util",
+        lambda util: util.register_after_fork(_state, lambda state: util.Finalize(None, deliver, exitpriority=0)),
+    )
 
 
 def watch(ledger: Ledger) -> None:

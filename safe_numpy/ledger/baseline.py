@@ -37,6 +37,9 @@ class Baseline:
         accepts_all: every hazard passes; what occurs is to be the next baseline.
     """
 
+    active: Baseline | None = None
+    """what strict mode goes by in this process"""
+
     def __init__(self, root: Path, accepted: Iterable[Accepted] = (), accepts_all: bool = False) -> None:
         self._root = root
         self.accepted = frozenset(accepted)
@@ -57,15 +60,6 @@ class Baseline:
     def list_gone(self) -> list[Accepted]:
         """Return what is accepted, and did not occur."""
         return sorted(self.accepted - self.met)
-
-
-class Acceptance:
-    """What strict mode lets pass in this process."""
-
-    baseline: Baseline | None = None
-
-
-ACCEPTANCE = Acceptance()
 
 
 def read_baseline(path: Path) -> list[Accepted]:

@@ -6,6 +6,7 @@ Writers take turns; readers wait for nobody: what is counted of a site is one tu
 from __future__ import annotations
 
 import math
+import operator
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -53,16 +54,9 @@ class Figures(NamedTuple):
         moved = self.moved
         for device, nbytes in other.moved:
             moved = _add_moved(moved, device, nbytes)
-        return Figures(
-            self.times + other.times,
-            self.explicit + other.explicit,
-            self.nbytes + other.nbytes,
-            self.allocated + other.allocated,
-            moved,
-            self.seconds + other.seconds,
-            min(self.first, other.first),
-            max(self.last, other.last),
-        )
+        times, explicit, nbytes, allocated = map(operator.add, self[:4], other[:4])
+        span = self.seconds + other.seconds, min(self.first, other.first), max(self.last, other.last)
+        return Figures(times, explicit, nbytes, allocated, moved, *span)
 
 
 NO_FIGURES = Figures()
@@ -166,8 +160,8 @@ class Ledger:
         self._lock = threading.RLock()  # a signal handler, or a __del__, may convert while this thread holds it
         self.due = math.inf
         """when `on_due` is to be called next, in seconds since the epoch"""
-        self.on_due: Callable[[], None] = _do_nothing
-        self.on_place: Callable[[], None] = _do_nothing
+        self.on_due: Callable[[], None] = lambda: None
+        self.on_place: Callable[[], None] = lambda: None
         """called with every new place"""
 
     def make_place(self, frame: FrameType, site: Site) -> Place:
@@ -238,10 +232,6 @@ class Ledger:
         for entry in self._entries.values():
             entry.counted = NO_FIGURES
         self.due = math.inf if self.due == math.inf else 0.0
-
-
-def _do_nothing() -> None:
-    return
 
 
 def join(known: Iterable[_Item], more: Iterable[_Item]) -> tuple[_Item, ...]:

@@ -17,7 +17,7 @@ from safe_numpy.diagnosis.framework import iterate_loaded
 from safe_numpy.ledger.files import NoLedgerError, read_ledger, write_ledger
 from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Figures, Record, join
 from safe_numpy.ledger.table import tabulate
-from safe_numpy.messages.layout import Table
+from safe_numpy.messages.layout import Displayed, Table
 from safe_numpy.messages.units import get_rank
 
 _STARTED = time.time()
@@ -41,7 +41,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Displayed):
     """What permissive mode converted, the costliest lines first.
 
     ``print`` it, or let a notebook show it; `rows` and `totals` are for programs.
@@ -93,16 +93,8 @@ class Report:
             frame[column] = pandas.to_datetime(frame[column], unit="s", utc=True)
         return frame
 
-    def __str__(self) -> str:
-        return self._tabulate().to_text()
-
-    def _repr_html_(self) -> str:
-        return self._tabulate().to_html()
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))  # what an IPython prompt shows
-
-    def _tabulate(self) -> Table:
+    def compose(self) -> Table:
+        """Return the table of what was converted."""
         return tabulate(self.rows, self.totals, [(p.pid, p.rank, p.is_complete) for p in self.processes])
 
 
@@ -203,31 +195,27 @@ def from_plain(plain: Mapping[str, Any]) -> Report:
     Raises:
         KeyError, TypeError, ValueError: it is not what `to_plain` makes.
     """
-    records = [
-        Record(
-            Site(str(row["file"]), int(row["line"]), str(row["function"])),
-            Figures(
-                int(row["count"]),
-                int(row["count_explicit"]),
-                int(row["bytes"]),
-                int(row["bytes_allocated"]),
-                tuple((str(device), int(nbytes)) for device, nbytes in row["moved_from"].items()),
-                float(row["seconds"]),
-                float(row["first"]),
-                float(row["last"]),
-            ),
-            tuple(map(str, row["causes"])),
-            tuple(map(str, row["names"])),
-            tuple(map(str, row["libraries"])),
-            str(row["fix"]),
-            tuple(Edit(_to_position(a), _to_position(b), str(old), str(new)) for a, b, old, new in row["edits"]),
-            str(row["obstacle"]),
-            str(row["file_digest"]),
-            len(row["causes"]),
-        )
-        for row in plain["rows"]
-    ]
+    records = tuple(_parse_record(row) for row in plain["rows"])
     return Report(_sort(records), tuple(Process(**process) for process in plain["processes"]))
+
+
+def _parse_record(row: Mapping[str, Any]) -> Record:
+    moved = tuple((str(device), int(nbytes)) for device, nbytes in row["moved_from"].items())
+    times, explicit, nbytes, allocated = (int(row[k]) for k in ("count", "count_explicit", "bytes", "bytes_allocated"))
+    seconds, first, last = (float(row[key]) for key in ("seconds", "first", "last"))
+    kinds, names, libraries = (tuple(map(str, row[key])) for key in ("causes", "names", "libraries"))
+    return Record(
+        Site(str(row["file"]), int(row["line"]), str(row["function"])),
+        Figures(times, explicit, nbytes, allocated, moved, seconds, first, last),
+        kinds,
+        names,
+        libraries,
+        str(row["fix"]),
+        tuple(Edit(_to_position(a), _to_position(b), str(old), str(new)) for a, b, old, new in row["edits"]),
+        str(row["obstacle"]),
+        str(row["file_digest"]),
+        len(kinds),
+    )
 
 
 def read_report(path: Path) -> Report:

@@ -1,11 +1,18 @@
-"""How messages are laid out: an explanation, and a table of figures; as plain text, for a terminal, or as HTML."""
+"""How messages are laid out: an explanation, and a table of figures; as plain text, for a terminal, or as HTML.
+
+Colour is for what the interpreter itself is about to print to a terminal.
+"""
 
 from __future__ import annotations
 
 import html
+import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FrameType
+from typing import Any
 
 _COLUMNS = 100
 _Line = list[tuple[str, str]]
@@ -161,3 +168,53 @@ def _make_html_cells(row: TableRow) -> list[str]:
     code = html.escape(row.code)
     cells[-1] += f'<pre style="font-family: monospace; margin: 0.3em 0 0 0">{code}</pre>' if code else ""
     return cells
+
+
+class Displayed:
+    """Shows what it composes: by ``str()``, at an IPython prompt, and in a notebook."""
+
+    __slots__ = ()
+
+    def compose(self) -> Message | Table:
+        """Return what there is to show."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.compose().to_text()
+
+    def _repr_html_(self) -> str:
+        return self.compose().to_html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+def is_displayed(frame: FrameType) -> bool:
+    """Tell whether the interpreter is displaying an uncaught error, whose ``__str__`` runs in `frame`.
+
+    It calls ``__str__`` with no Python code in between but our hook, or, since Python 3.13, from a function of
+    `traceback`. Anybody else may want the text for a file.
+    """
+    caller = frame.f_back
+    while caller is not None and caller.f_globals.get("__name__") == "safe_numpy.postmortem.excepthook":
+        caller = caller.f_back
+    if caller is None:
+        return True
+    while caller is not None:
+        if caller.f_code.co_name == "_print_exception_bltin":
+            return True
+        caller = caller.f_back
+    return False
+
+
+def wants_colour() -> bool:
+    """Tell whether what is printed to stderr is to be coloured.
+
+    ``NO_COLOR`` (https://no-color.org) and ``FORCE_COLOR`` (https://force-color.org) overrule the look at the stream.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    stream = sys.stderr
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"

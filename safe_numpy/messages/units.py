@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import sys
@@ -48,6 +49,12 @@ def name_type(x: object) -> str:
 def join_names(names: Sequence[str]) -> str:
     """Return ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def suggest(word: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean 'strict'?``, or nothing where no known word is close."""
+    close = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def count_noun(n: int, noun: str) -> str:

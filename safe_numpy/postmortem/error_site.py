@@ -49,7 +49,7 @@ class ErrorSite(NamedTuple):
 
     def find_text(self, node: ast.expr) -> str:
         """Return the text of an expression."""
-        return self.running.excerpt.find_text(node)
+        return self.running.find_text(node)
 
     def find_value(self, node: ast.expr, otherwise: Any = None) -> Any:
         """Return the value of an expression that can be evaluated without running anybody's code."""

@@ -58,12 +58,12 @@ def _print_unsaid(error: BaseException) -> None:
         return  # after KeyboardInterrupt, code that is run here would change the exit status
     try:
         from safe_numpy.config.modes import Mode, get_mode
-        from safe_numpy.messages.terminal import wants_colour
+        from safe_numpy.messages.layout import wants_colour
         from safe_numpy.postmortem.why import find_unsaid
 
         explanation = find_unsaid(error) if get_mode() is not Mode.OFF else None
         if explanation is not None:
-            text = explanation.message.to_ansi() if wants_colour() else str(explanation)
+            text = explanation.compose().to_ansi() if wants_colour() else str(explanation)
             print(f"\n{text}", file=sys.stderr, flush=True)
     except Exception:
         return  # the traceback has been shown: nothing of ours may add another

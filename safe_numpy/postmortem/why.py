@@ -7,39 +7,32 @@ confirms it: the object that lacked the attribute, an operand, an argument.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from safe_numpy.diagnosis.diagnosis import make_line_row
-from safe_numpy.diagnosis.facts import Site
 from safe_numpy.errors.base import ConversionError
-from safe_numpy.messages.layout import Message, Row
+from safe_numpy.messages.layout import Displayed, Message, Row
 from safe_numpy.messages.units import name_type
 from safe_numpy.patching import LOADING
 
-if TYPE_CHECKING:
-    from safe_numpy.postmortem.error_site import Finding
 
-
-class Explanation:
+class Explanation(Displayed):
     """What is to be said of an error; false if it has nothing to do with converting tensors.
 
     It shows itself at the prompt and in a notebook; ``str()`` gives the text.
     """
 
     def __init__(self, message: Message, says_something: bool = True) -> None:
-        self.message = message
+        self._message = message
         self._says_something = says_something
 
     def __bool__(self) -> bool:
         return self._says_something
 
-    def __str__(self) -> str:
-        return self.message.to_text()
+    def compose(self) -> Message:
+        """Return the explanation."""
+        return self._message
 
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.message.to_html()
+    __repr__ = Displayed.__str__
 
 
 def why(exc: BaseException | None = None) -> Explanation:
@@ -86,22 +79,18 @@ def explain_unseen(error: BaseException) -> Explanation | None:
         return None
     try:
         with LOADING:
-            from safe_numpy.postmortem import attributes, error_site, operations  # here: they bring a parser along
+            from safe_numpy.postmortem import error_site, rules  # here: they bring a parser along
 
         place = error_site.find_error_site(error.__traceback__)
         if place is None:
             return None
-        for rule in (*attributes.RULES, *operations.RULES):
+        for rule in rules.RULES:
             finding = rule(error, place)
             if finding is not None:
-                return Explanation(_compose(finding, place.site))
+                where = make_line_row(place.site, f"inside {place.site.library}" if place.site.library else "")
+                ways_out = [Row("fix", finding.fix, is_code=True, is_fix=True)] if finding.fix is not None else []
+                ways_out += [Row("note", text) for text in (finding.note, finding.more) if text]
+                return Explanation(Message(finding.headline, ((), [where], ways_out)))
     except Exception:  # an error of ours is of no interest to somebody who has one of their own
         return None
     return None
-
-
-def _compose(finding: Finding, site: Site) -> Message:
-    ways_out = [Row("fix", finding.fix, is_code=True, is_fix=True)] if finding.fix is not None else []
-    ways_out += [Row("note", text) for text in (finding.note, finding.more) if text]
-    where = make_line_row(site, f"inside {site.library}" if site.library else "")
-    return Message(finding.headline, ((), [where], ways_out))

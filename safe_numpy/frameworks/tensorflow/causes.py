@@ -24,6 +24,8 @@ _KERAS_STEPS = ("one_step_on_", "multi_step_on_", "train_function", "test_functi
 https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/trainer.py#L132"""
 
 
+_WITH_OWN_ROW = (_DATASET, *_KERAS_STEPS)
+
 INDEXED = (tf.SparseTensor, tf.IndexedSlices)
 COMPOSITES = (*INDEXED, tf.experimental.Optional)
 
@@ -41,7 +43,7 @@ def find_graph(x: Any) -> Any:
     return x.graph
 
 
-def find_function(graph: Any) -> str | None:
+def name_function(graph: Any) -> str | None:
     """Return the name of the Python function whose tracing made `graph`: loops and branches lie inside one another."""
     name = None
     while graph is not None:
@@ -61,39 +63,19 @@ def _is_current(graph: Any) -> bool:
     return False
 
 
-def _find_leaked(x: Any, door: Door) -> Facts | None:
+def _name_tracing(x: Any, is_open: bool = True) -> str:
+    """Return the function whose tracing made the graph of `x`, if that is going on (or not any more); else nothing."""
     graph = find_graph(x)
-    name = find_function(graph)
-    return None if name is None or _is_current(graph) else {"function": name}
+    name = name_function(graph)
+    return name if name is not None and _is_current(graph) is is_open else ""
 
 
 def _find_traced_by_dataset(x: Any, door: Door) -> Facts | None:
-    graph = find_graph(x)
-    name = find_function(graph)
-    if name is None or not name.startswith(_DATASET) or not _is_current(graph):
+    name = _name_tracing(x)
+    if not name.startswith(_DATASET):
         return None
     _, operation, function = name.split("_", 2)
     return {"operation": operation, "function": function}
-
-
-def _find_traced_by_keras(x: Any, door: Door) -> Facts | None:
-    graph = find_graph(x)
-    name = find_function(graph)
-    return {"function": name} if name and name.startswith(_KERAS_STEPS) and _is_current(graph) else None
-
-
-def _find_traced(x: Any, door: Door) -> Facts | None:
-    graph = find_graph(x)
-    name = find_function(graph)
-    if name is None or name.startswith((_DATASET, *_KERAS_STEPS)) or not _is_current(graph):
-        return None
-    return {"function": name}
-
-
-def _find_variable_in_graph(x: Any, door: Door) -> Facts | None:
-    if not isinstance(x, tf.Variable) or tf.executing_eagerly():
-        return None
-    return {"function": find_function(tf.compat.v1.get_default_graph()) or "a graph"}
 
 
 def _is_eager_optional(x: Any) -> bool:
@@ -115,17 +97,6 @@ def _find_layout(x: Any) -> Any:
     return None if layout.is_fully_replicated() else layout
 
 
-def _find_distributed(x: Any, door: Door) -> Facts | None:
-    layout = _find_layout(x)
-    if layout is None or dtensor.num_clients() > 1:
-        return None
-    return {"devices": str(layout.mesh.size)}
-
-
-def _find_distributed_clients(x: Any, door: Door) -> Facts | None:
-    return None if _find_layout(x) is None or dtensor.num_clients() == 1 else {"clients": str(dtensor.num_clients())}
-
-
 _REPLICATED = (
     "tf.experimental.dtensor.relayout({x}, tf.experimental.dtensor.Layout.replicated("
     "tf.experimental.dtensor.fetch_layout({x}).mesh, {x}.ndim))"
@@ -133,7 +104,7 @@ _REPLICATED = (
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
-        Kind.SYMBOLIC, "leaked", _find_leaked, None,
+        Kind.SYMBOLIC, "leaked", lambda x, door: (name := _name_tracing(x, is_open=False)) and {"function": name}, None,
         "it was made while `{function}` was traced, and is used outside: it never had a value here",
         instead="return it from `{function}`, and convert what the call returns",
     ),
@@ -144,32 +115,42 @@ CAUSES: tuple[Cause, ...] = (
         "tf.config.run_functions_eagerly does not reach a Dataset",
     ),
     Cause(
-        Kind.SYMBOLIC, "traced_by_keras", _find_traced_by_keras, None,
+        Kind.SYMBOLIC, "traced_by_keras",
+        lambda x, door: (name := _name_tracing(x)).startswith(_KERAS_STEPS) and {"function": name}, None,
         "Keras is tracing its step (fit, evaluate or predict): the tensor stands for a value of later steps",
         instead="use TF operations or keras.ops; or `compile(run_eagerly=True)`, which runs it with values, "
         "and what passes through NumPy then has no gradient",
     ),
     Cause(
-        Kind.SYMBOLIC, "traced", _find_traced, None,
+        Kind.SYMBOLIC, "traced",
+        lambda x, door: (name := _name_tracing(x)) and not name.startswith(_WITH_OWN_ROW) and {"function": name},
+        None,
         "`{function}` is being traced: the tensor stands for a value of later runs",
         instead="use TF operations, or `tf.py_function` inside `{function}`; or convert what `{function}` returns",
     ),
     Cause(
-        Kind.SYMBOLIC, "in_graph", lambda x, door: (g := find_graph(x)) is not None and find_function(g) is None, None,
+        Kind.SYMBOLIC, "in_graph", lambda x, door: (g := find_graph(x)) is not None and name_function(g) is None, None,
         "it belongs to a graph that is being built: it has a value only when that runs",
         instead="`session.run({x})` in TF1 code; in TF2 convert outside of the graph",
     ),
     Cause(
-        Kind.SYMBOLIC, "variable_in_graph", _find_variable_in_graph, None,
+        Kind.SYMBOLIC, "variable_in_graph",
+        lambda x, door: isinstance(x, tf.Variable) and not tf.executing_eagerly() and {
+            "function": name_function(tf.compat.v1.get_default_graph()) or "a graph"
+        },
+        None,
         "it is a variable, read while `{function}` is being traced",
         instead="use `{x}` itself there, or convert it outside of `{function}`",
     ),
     Cause(
-        Kind.SHARDED, "distributed", _find_distributed, _REPLICATED,
+        Kind.SHARDED, "distributed",
+        lambda x, door: (found := _find_layout(x)) and dtensor.num_clients() == 1 and {"devices": str(found.mesh.size)},
+        _REPLICATED,
         "it is a DTensor sharded over {devices} devices of one client", done="gathered from {devices} devices",
     ),
     Cause(
-        Kind.SHARDED, "distributed_clients", _find_distributed_clients, None,
+        Kind.SHARDED, "distributed_clients",
+        lambda x, door: _find_layout(x) and (n := dtensor.num_clients()) > 1 and {"clients": str(n)}, None,
         "it is a DTensor sharded over {clients} clients: this one holds a part of it",
         instead="relayout it to a replicated layout on every client, then convert: on one client alone that hangs",
     ),

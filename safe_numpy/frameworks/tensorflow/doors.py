@@ -50,7 +50,7 @@ _VARIABLE_CODE = inspect.unwrap(vars(_VARIABLE)["numpy"]).__code__
 VARIABLE_ARRAY_CODE = inspect.unwrap(vars(_VARIABLE)["__array__"]).__code__
 
 
-def list_targets(guard: Guard) -> list[Target]:
+def find_targets(guard: Guard) -> list[Target]:
     """Return the doors to guard."""
     method, missing = functools.partial(guard_method, guard), functools.partial(guard_missing, guard)
     exported = [Target(_EAGER, "__dlpack__", functools.partial(_guard_dlpack, guard))]
@@ -63,12 +63,8 @@ def list_targets(guard: Guard) -> list[Target]:
         Target(tf.Tensor, "__getattr__", missing),
         *(Target(cls, "__getattr__", missing) for cls in COMPOSITES),
         # what np.asarray takes for an object like any other, and makes an array of one object of
-        *(Target(cls, "__array__", functools.partial(_make_array_door, guard)) for cls in (*INDEXED, tf.RaggedTensor)),
+        *(Target(cls, "__array__", lambda stock: _ArrayDoor(guard)) for cls in (*INDEXED, tf.RaggedTensor)),
     ]
-
-
-def _make_array_door(guard: Guard, stock: object) -> Any:
-    return _ArrayDoor(guard)
 
 
 class _ArrayDoor:
@@ -89,7 +85,9 @@ class _ArrayDoor:
 
 
 def _make_array(guard: Guard, x: Any, dtype: Any = None, copy: bool | None = None) -> Any:
-    array = _convert_object(x, guard) if guard.permits(x, Door.ARRAY) else NotImplemented
+    array: Any = NotImplemented
+    if guard.permits(x, Door.ARRAY):  # a RaggedTensor's own method gives what np.asarray should have given
+        array = x.numpy() if isinstance(x, tf.RaggedTensor) else guard.convert_permitted(x, Door.ARRAY)
     if array is NotImplemented:
         if find_graph(x) is None:
             outcome = guard.check(x, Door.ARRAY)
@@ -100,12 +98,6 @@ def _make_array(guard: Guard, x: Any, dtype: Any = None, copy: bool | None = Non
         array = np.empty((), object)
         array[()] = x
     return array if dtype is None else array.astype(dtype, copy=False)
-
-
-def _convert_object(x: Any, guard: Guard) -> Any:
-    if isinstance(x, tf.RaggedTensor):
-        return x.numpy()  # its own, and what np.asarray should have given
-    return guard.convert_permitted(x, Door.ARRAY)
 
 
 def _guard_dlpack(guard: Guard, stock: Callable[..., Any]) -> Callable[..., Any]:

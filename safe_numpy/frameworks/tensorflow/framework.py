@@ -17,16 +17,9 @@ from safe_numpy.callsite.frames import add_translator, read_variables
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Site, Subject
 from safe_numpy.diagnosis.framework import Framework
+from safe_numpy.frameworks.tensorflow import causes as table
 from safe_numpy.frameworks.tensorflow import doors
-from safe_numpy.frameworks.tensorflow.causes import (
-    CAUSES,
-    COMPOSITES,
-    HAZARDS,
-    INDEXED,
-    TAPE,
-    find_graph,
-    is_recorded,
-)
+from safe_numpy.frameworks.tensorflow.causes import CAUSES, INDEXED, find_graph, is_recorded
 from safe_numpy.guard.guard import Guard
 from safe_numpy.patching import Target
 
@@ -43,14 +36,11 @@ class _TapeWatch:
     """Warns where a conversion leaves a tape: who is upstream, only the tape's own ``gradient`` finds out."""
 
     steps = 0
-
-    def __init__(self) -> None:
-        self.warn: Callable[..., None] | None = None
+    warn: Callable[..., None]
 
     def remember(self, x: Any, key: object, site: Site, expression: str, frame: FrameType) -> int:
         """Warn, once per call site."""
-        if self.warn is not None:
-            self.warn(frame, x, TAPE, doors.find_tape)
+        self.warn(frame, x, table.TAPE, doors.find_tape)
         return self.steps
 
 
@@ -66,33 +56,27 @@ class TensorFlow(Framework):
     array_code = doors.VARIABLE_ARRAY_CODE
 
     def is_tensor_class(self, cls: type) -> bool:
-        """Tell whether `cls` is of tensors, variables or values made of tensors."""
-        return issubclass(cls, (tf.Tensor, tf.Variable, tf.RaggedTensor, *COMPOSITES))
+        return issubclass(cls, (tf.Tensor, tf.Variable, tf.RaggedTensor, *table.COMPOSITES))
 
     def undisturbed(self) -> AbstractContextManager[object]:
-        """Reading attributes runs nobody's code here."""
         return nullcontext()
 
     def plan(self, x: Any, door: Door) -> Plan:
-        """Say what stops `x` at `door`, and what cures it."""
-        plan = _make_plan(CAUSES, x, door)
+        plan = _plan_value(CAUSES, x, door)
         return replace(plan, cuts=True) if isinstance(x, INDEXED) and is_recorded(x) else plan
 
     def plan_hazards(self, x: Any, door: Door) -> Plan:
-        """Say what gets lost of `x` at `door`, though that gives an array."""
-        return _make_plan((*HAZARDS, *CAUSES), x, door)
+        return _plan_value((*table.HAZARDS, *CAUSES), x, door)
 
     def list_targets(self, guard: Guard) -> list[Target]:
-        """Return the doors to guard."""
         _WATCH.warn = guard.warn_hazard_at
-        return doors.list_targets(guard)
+        return doors.find_targets(guard)
 
     def examine_environment(self) -> tuple[list[str], str | None]:
-        """Return the GPUs and TPUs that TensorFlow sees."""
         return [d.name for kind in ("GPU", "TPU") for d in tf.config.list_physical_devices(kind)], None
 
 
-def _make_plan(causes: Sequence[Cause], x: Any, door: Door) -> Plan:
+def _plan_value(causes: Sequence[Cause], x: Any, door: Door) -> Plan:
     dtype, shape = _read_dtype(x), _read_shape(x)
     words = f"[{', '.join('?' if n is None else str(n) for n in shape)}]" if shape is not None else "[?]"
     name = getattr(dtype, "name", "?")
@@ -100,16 +84,16 @@ def _make_plan(causes: Sequence[Cause], x: Any, door: Door) -> Plan:
     indexed = isinstance(x, INDEXED) and find_graph(x) is None and x.dense_shape is not None
     count = math.prod(int(n) for n in x.dense_shape) if indexed else _count(x)
     # strings count as their pointers; EagerTensor.numpy() always copies
-    measures = Measures(describe, _count_bytes(x), count, getattr(dtype, "size", 0) or 8)
+    measures = Measures(describe, _count_value_bytes(x), count, getattr(dtype, "size", 0) or 8)
     return Walk(door, copies=True).follow(lambda x: causes, x).finish(_ORDER, _NAMES, measures)
 
 
-def _count_bytes(x: Any) -> int:
+def _count_value_bytes(x: Any) -> int:
     """Return the bytes that the data of `x` takes where it lives; 0 where it has none."""
     if find_graph(x) is not None:
         return 0
     if isinstance(x, INDEXED):
-        return _count_bytes(x.values) + _count_bytes(x.indices)
+        return _count_value_bytes(x.values) + _count_value_bytes(x.indices)
     dtype = _read_dtype(x)
     return 0 if dtype in (tf.string, tf.variant, tf.resource) else _count(x) * getattr(dtype, "size", 0)
 

@@ -57,37 +57,24 @@ _HOST_STORAGE = frozenset({"cpu", "cuda", "xpu"})
 """device types whose storages tell their size; others (xla, a backend in Python) report 0"""
 
 
-def _loaded_class(module: str, name: str) -> Any:
-    """Return a class if its module is imported: no tensor can be an instance of it otherwise."""
-    return getattr(sys.modules.get(module), name, ())
+PENDING = "AsyncCollectiveTensor"
+_LATE_CLASSES = {
+    "FakeTensor": ("torch._subclasses.fake_tensor",),
+    "MaskedTensor": ("torch.masked.maskedtensor.core",),
+    "DTensor": ("torch.distributed.tensor", "torch.distributed._tensor"),  # the latter before torch 2.5
+    PENDING: ("torch.distributed._functional_collectives",),
+}
+"""classes whose modules need not be imported: where they are not, no tensor can be an instance"""
+
+
+def is_a(x: Tensor, *names: str) -> bool:
+    """Tell whether `x` is an instance of one of those classes."""
+    return any(isinstance(x, getattr(sys.modules.get(m), name, ())) for name in names for m in _LATE_CLASSES[name])
 
 
 def is_dense_on_host(x: Tensor) -> bool:
     """Tell whether `x` is an ordinary dense tensor in host memory, as far as torch's dispatcher knows it."""
     return compare_keys(get_keys(x)) == DENSE_ON_HOST
-
-
-def is_fake(x: Tensor) -> bool:
-    """Tell whether `x` is a FakeTensor, or wraps one."""
-    return isinstance(x, _loaded_class("torch._subclasses.fake_tensor", "FakeTensor"))
-
-
-def is_masked(x: Tensor) -> bool:
-    """Tell whether `x` is a MaskedTensor."""
-    return isinstance(x, _loaded_class("torch.masked.maskedtensor.core", "MaskedTensor"))
-
-
-def is_dtensor(x: Tensor) -> bool:
-    """Tell whether `x` is a DTensor."""
-    return isinstance(
-        x,
-        _loaded_class("torch.distributed.tensor", "DTensor") or _loaded_class("torch.distributed._tensor", "DTensor"),
-    )
-
-
-def is_async(x: Tensor) -> bool:
-    """Tell whether `x` is the pending result of a functional collective."""
-    return isinstance(x, _loaded_class("torch.distributed._functional_collectives", "AsyncCollectiveTensor"))
 
 
 def is_uninitialized(x: Tensor) -> bool:
@@ -116,7 +103,8 @@ def _levels(x: Tensor) -> list[Tensor]:
 
 def find_numpy_missing(x: Tensor, door: Door) -> Facts | None:
     """Find that there is no NumPy, or none that this torch was built for."""
-    if is_numpy_usable():
+    is_hidden = _functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack()
+    if is_hidden or _try_probe():  # the probe would meet the transform or the mode: ask another time
         return None
     try:
         import numpy
@@ -125,15 +113,9 @@ def find_numpy_missing(x: Tensor, door: Door) -> Facts | None:
     return {"state": f"NumPy {numpy.__version__} is installed, and torch {torch.__version__} was not built for it"}
 
 
-def is_numpy_usable() -> bool:
-    """Tell whether this torch found a NumPy that it was built for; torch itself decides that once."""
-    if _functorch.peek_interpreter_stack() is not None or torch._C._len_torch_dispatch_stack():
-        return True  # the probe would meet the transform or the mode: ask another time
-    return _try_probe()
-
-
 @functools.cache
 def _try_probe() -> bool:
+    """Tell whether this torch found a NumPy that it was built for; torch itself decides that once."""
     try:
         torch._C.TensorBase.numpy(_probe)
     except RuntimeError:
@@ -183,11 +165,6 @@ def is_wrapped_by_grad(x: Tensor, door: Door) -> bool:
     return _is_differentiated(x) and not is_batched(x, door) and not torch._is_functional_tensor(x)
 
 
-def find_capture(x: Tensor, door: Door) -> Facts | None:
-    """Find a CUDA graph that is being captured on the current stream."""
-    return {"device": str(x.device)} if x.is_cuda and torch.cuda.is_current_stream_capturing() else None
-
-
 def find_grad(x: Tensor, door: Door) -> Facts | None:
     """Find that autograd records `x`."""
     if not x.requires_grad or (door is not Door.DLPACK and not torch.is_grad_enabled()):
@@ -198,47 +175,25 @@ def find_grad(x: Tensor, door: Door) -> Facts | None:
     return {"origin": "a leaf that requires grad" if node is None else node.name()}
 
 
-def _has_whole_value(x: Any) -> bool:
+def has_whole_value(x: Any) -> bool:
+    """Tell whether this rank holds all of a DTensor."""
     mesh = x.device_mesh
     if mesh.get_coordinate() is None:
         return False
     return all(mesh.size(i) == 1 or p.is_replicate() for i, p in enumerate(x.placements))
 
 
-def is_whole_dtensor(x: Any, door: Door) -> bool:
-    """Tell whether `x` is a DTensor of which this rank holds all."""
-    return is_dtensor(x) and _has_whole_value(x)
-
-
 def find_sharded(x: Any, door: Door) -> Facts | None:
     """Find a DTensor of which this rank holds a part."""
-    if not is_dtensor(x) or _has_whole_value(x):
+    if not is_a(x, "DTensor") or has_whole_value(x):
         return None
     return {"placements": ", ".join(map(repr, x.placements)), "ranks": str(x.device_mesh.size())}
 
 
-def is_pending(x: Tensor, door: Door) -> bool:
-    """Tell whether `x` is the result of a collective, and does not wait for it by itself."""
-    return is_async(x) and (door is Door.DLPACK or not converts_itself(x))
-
-
 def find_unknown_subclass(x: Tensor, door: Door) -> Facts | None:
     """Find a wrapper subclass that nobody here knows."""
-    if not has_python_dispatch(x) or converts_itself(x):
-        return None
-    if x.is_nested or is_masked(x) or is_dtensor(x) or is_async(x) or is_fake(x):
-        return None
-    return {"type": type(x).__name__}
-
-
-def find_device(x: Tensor, door: Door) -> Facts | None:
-    """Find that the data lies outside of host memory."""
-    return None if x.is_cpu or x.is_meta or is_fake(x) else {"device": str(x.device)}
-
-
-def find_quantized(x: Tensor, door: Door) -> Facts | None:
-    """Find integers with a scale."""
-    return {"dtype": dtype_name(x.dtype)} if x.is_quantized else None
+    is_known = not has_python_dispatch(x) or converts_itself(x) or x.is_nested or is_a(x, *_LATE_CLASSES)
+    return None if is_known else {"type": type(x).__name__}
 
 
 def dtype_name(dtype: torch.dtype | torch.layout | str) -> str:
@@ -259,11 +214,6 @@ def find_low_precision(x: Tensor, door: Door) -> Facts | None:
     if door is Door.DLPACK and x.layout is torch.strided:
         return None  # a capsule carries it; only to_dense() lacks it
     return None if find_exact(x, door) else {"dtype": dtype_name(dtype)}
-
-
-def is_complex_half(x: Tensor, door: Door) -> bool:
-    """Tell whether `x` has a complex dtype that is to be widened."""
-    return x.dtype is torch.complex32 and not find_exact(x, door)
 
 
 def find_exact(x: Tensor, door: Door) -> Facts | None:

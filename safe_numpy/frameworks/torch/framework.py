@@ -21,6 +21,7 @@ from safe_numpy.frameworks.torch import causes, detect, doors, gradients, hazard
 from safe_numpy.frameworks.torch.distributed import gather_over
 from safe_numpy.frameworks.torch.optimizers import WATCH
 from safe_numpy.guard.guard import Guard
+from safe_numpy.guard.warn import warn_of_severed
 from safe_numpy.patching import Target
 
 
@@ -35,19 +36,16 @@ class TorchIntrospection(Introspection):
         self._data = _identify_data(x) if is_dying else None
 
     def identify_data(self) -> object | None:
-        """Return where the elements of a plain dense tensor in host memory are, and how they are read."""
         x = self.find_tensor()
         return self._data if x is None else _identify_data(x)
 
     def find_alias(self, frame: FrameType) -> str:
-        """Tell a parameter, and a value that autograd has saved."""
         sharer = hazards.find_sharer(self.find_tensor(), [frame])
         return "" if sharer is None else sharer.sharing
 
     def look_closer(
         self, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]
     ) -> tuple[Sequence[Problem], Sequence[str]]:
-        """Say where a gradient comes from, and what to do about that here."""
         if not any(p.cause == "grad" for p in problems):
             return problems, ()
         with torch._C.DisableTorchFunction():
@@ -65,56 +63,45 @@ class Torch(Framework):
     array_code = inspect.unwrap(Tensor.__array__).__code__
 
     def is_tensor_class(self, cls: type) -> bool:
-        """Tell whether `cls` is `torch.Tensor` or a subclass."""
         return issubclass(cls, Tensor)
 
     def undisturbed(self) -> AbstractContextManager[object]:
-        """Keep ``__torch_function__`` of subclasses and modes from seeing what is read inside."""
         guard: AbstractContextManager[object] = torch._C.DisableTorchFunction()
         return guard
 
     def plan(self, x: Tensor, door: Door) -> Plan:
-        """Say what stops `x` at `door`, and what cures it."""
-        return _make_plan(causes.find_causes, x, door)
+        return _plan_tensor(causes.find_causes, x, door)
 
     def plan_hazards(self, x: Tensor, door: Door) -> Plan:
-        """Say what makes the array of `x` wrong, or a trap, though `door` gives one."""
-        plan = _make_plan(hazards.find_hazards, x, door)
+        plan = _plan_tensor(hazards.find_hazards, x, door)
         return hazards.keep_silent(plan) if door is Door.DLPACK else plan
 
     def foresee(self, x: Tensor) -> Plan | None:
-        """Return the plan of a plain dense host tensor outside of every transform; None: that takes a closer look."""
         is_plain = type(x) in detect.PLAIN and _forward_ad._current_level < 0
         return causes.foresee(x) if is_plain else None
 
     def introspect(self, x: Tensor, is_dying: bool = False) -> Introspection:
-        """Return what a reader may ask later; of a tensor that is going to be gone the nearest leaves are kept."""
         return TorchIntrospection(x, is_dying)
 
     def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
-        """Return a parameter, a buffer or a child of a module: ``model.head.weight``, ``model[0]``."""
         return modules.read_module_member(owner, key, is_item)
 
     def list_targets(self, guard: Guard) -> list[Target]:
-        """Return the doors to guard."""
-        WATCH.tell = guard.warn_severed
+        WATCH.tell = lambda *about: warn_of_severed(*about) if guard.active else None
         return [
             Target(Tensor, "numpy", lambda stock: doors.guard_numpy(stock, guard)),
             Target(Tensor, "__dlpack__", lambda stock: doors.guard_dlpack(stock, guard)),
         ]
 
     def follow_mode(self, mode: Mode) -> None:
-        """Have the body of ``numpy()`` that the mode needs; stop watching optimizers if the guard is taken off."""
         doors.choose_body(mode)
         if mode is Mode.OFF:
             WATCH.forget()
 
     def gather(self, own: Callable[[], Any], group: Any) -> list[Any] | None:
-        """Return what `own` gives on all ranks of a `torch.distributed` process group."""
         return gather_over(group, own)
 
     def examine_environment(self) -> tuple[list[str], str | None]:
-        """Return the accelerators; and what keeps torch from NumPy: before 2.3 it cannot use NumPy 2."""
         devices = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
         others = {"mps": torch.backends.mps, "xpu": torch.xpu}  # torch.mps of torch 2.4 does not tell
         devices += [name for name, backend in others.items() if backend.is_available()]
@@ -122,7 +109,7 @@ class Torch(Framework):
         return devices, None if facts is None else f"{facts['state']}: no tensor can become an array"
 
 
-def _make_plan(find_causes: Callable[[Any], Sequence[Cause]], x: Tensor, door: Door) -> Plan:
+def _plan_tensor(find_causes: Callable[[Any], Sequence[Cause]], x: Tensor, door: Door) -> Plan:
     if type(x) in detect.PLAIN:
         measures = Measures(
             functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device),
@@ -169,13 +156,13 @@ def _shape(x: Tensor) -> Sequence[object] | str:
 def _count_bytes(x: Tensor) -> int:
     if type(x) in detect.PLAIN and x.layout is torch.strided and not x.is_meta:
         return x.nbytes
-    if x.is_meta or detect.is_fake(x) or detect.is_uninitialized(x):
+    if x.is_meta or detect.is_a(x, "FakeTensor") or detect.is_uninitialized(x):
         return 0
-    if x.layout is torch.sparse_coo and not detect.is_masked(x):
+    if x.layout is torch.sparse_coo and not detect.is_a(x, "MaskedTensor"):
         return x._values().nbytes + x._indices().nbytes
-    if x.layout in (torch.sparse_csr, torch.sparse_bsr) and not detect.is_masked(x):
+    if x.layout in (torch.sparse_csr, torch.sparse_bsr) and not detect.is_a(x, "MaskedTensor"):
         return x.values().nbytes + x.crow_indices().nbytes + x.col_indices().nbytes
-    if x.layout in (torch.sparse_csc, torch.sparse_bsc) and not detect.is_masked(x):
+    if x.layout in (torch.sparse_csc, torch.sparse_bsc) and not detect.is_a(x, "MaskedTensor"):
         return x.values().nbytes + x.ccol_indices().nbytes + x.row_indices().nbytes
     return x.numel() * x.element_size()
 

@@ -20,15 +20,8 @@ from torch.nn import Module
 
 from safe_numpy.callsite.frames import is_foreign, read_members, read_variables
 from safe_numpy.diagnosis.facts import Problem
-from safe_numpy.frameworks.torch.modules import (
-    NOT_TIMED,
-    find_members,
-    find_modules,
-    iterate_variables,
-    name_parameters,
-    walk_parameters,
-)
-from safe_numpy.messages.units import join_names, name_place
+from safe_numpy.frameworks.torch import modules
+from safe_numpy.messages.units import count_noun, join_names, name_place
 
 _MOST_NODES = 1000
 _MOST_AHEAD = 16
@@ -88,7 +81,7 @@ def explain_gradient(
 ) -> tuple[Sequence[Problem], Sequence[str]]:
     """Return the problems, that of the gradient with its whole origin, and the most urgent remark."""
     origin = _look_back(x) if x is not None else clue() if clue is not None else None
-    remarks = list(itertools.islice(_find_remarks(origin, path, stack), 1))
+    remarks = list(itertools.islice(_find_advice(origin, path, stack), 1))
     if origin is None:
         return problems, remarks
     text = _describe(origin, stack)
@@ -103,14 +96,10 @@ def _describe(origin: _Origin, stack: Sequence[FrameType]) -> str:
     if not names:
         return origin.operation
     others = len(origin.leaves) - min(len(names), _SHOWN)
-    return f"{origin.operation}, from {_join_leaves(names, others, origin.is_complete)}"
-
-
-def _join_leaves(names: Sequence[str], others: int, complete: bool) -> str:
-    shown = list(names[:_SHOWN])
-    if others or not complete:
-        shown.append(f"{others} other{'s' if others > 1 else ''}" if complete else "others")
-    return join_names(shown)
+    shown = names[:_SHOWN]
+    if others or not origin.is_complete:
+        shown.append(count_noun(others, "other") if origin.is_complete else "others")
+    return f"{origin.operation}, from {join_names(shown)}"
 
 
 def find_leaves(node: Any, deadline: float, most: int = _MOST_NODES) -> tuple[list[Tensor], bool]:
@@ -118,7 +107,7 @@ def find_leaves(node: Any, deadline: float, most: int = _MOST_NODES) -> tuple[li
     leaves: dict[int, Tensor] = {}
     seen, pending = {node}, deque([node])
     while pending:
-        if len(seen) > most or (len(seen) > NOT_TIMED and time.perf_counter() > deadline):
+        if len(seen) > most or (len(seen) > modules.NOT_TIMED and time.perf_counter() > deadline):
             return list(leaves.values()), False
         current = pending.popleft()
         if type(current).__name__ == "AccumulateGrad":
@@ -163,9 +152,9 @@ def _name_leaves(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline:
 def find_names(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> dict[int, str]:
     """Return the names of those leaves that have one in sight of these frames, by id, in the order of their module."""
     wanted = {id(leaf) for leaf in leaves}
-    names = name_parameters(wanted, find_modules(stack), deadline) if wanted else {}
+    names = modules.name_parameters(wanted, modules.find_modules(stack), deadline) if wanted else {}
     if len(names) < len(wanted):
-        names |= name_parameters(wanted - names.keys(), find_members(stack), deadline)
+        names |= modules.name_parameters(wanted - names.keys(), modules.find_members(stack), deadline)
     for leaf in leaves:
         variable = "" if id(leaf) in names else _name_by_variable(leaf, stack)
         if variable:
@@ -174,7 +163,7 @@ def find_names(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: f
 
 
 def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
-    for name, value in iterate_variables(stack):
+    for name, value in modules.iterate_variables(stack):
         if value is leaf:
             return name
         for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS) if name == "self" else ():
@@ -183,28 +172,21 @@ def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
     return ""
 
 
-def _find_remarks(origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[str]:
+def _find_advice(origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[str]:
     """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
     function = _find_forward(stack)
     if function:
         yield REMARKS["forward"].format(function=function)
-    if origin is not None and origin.operation and _is_accumulated(origin, path):
-        yield REMARKS["accumulated"]
-    for variable, module in find_modules(stack).values():
-        if read_members(module).get("training") is False and any(p.requires_grad for p in _iterate_some(module)):
-            yield REMARKS["evaluation"].format(module=variable)
-            return
-
-
-def _is_accumulated(origin: _Origin, path: str) -> bool:
-    """Tell whether these are losses that somebody collects, or adds up."""
-    in_sum = origin.operation.startswith("AddBackward0")
-    return origin.is_stack_of_scalars or (origin.is_scalar and ("[" in path or in_sum))
-
-
-def _iterate_some(module: Module) -> Iterator[Tensor]:
-    parameters = walk_parameters(module, time.perf_counter() + _SECONDS)
-    return (p for _, p in itertools.islice(parameters, 100) if p is not None)
+    if origin is not None and origin.operation:
+        in_sum = origin.operation.startswith("AddBackward0")
+        if origin.is_stack_of_scalars or (origin.is_scalar and ("[" in path or in_sum)):
+            yield REMARKS["accumulated"]
+    for variable, module in modules.find_modules(stack).values():
+        if read_members(module).get("training") is False:
+            parameters = modules.walk_parameters(module, time.perf_counter() + _SECONDS)
+            if any(p is not None and p.requires_grad for _, p in itertools.islice(parameters, 100)):
+                yield REMARKS["evaluation"].format(module=variable)
+                return
 
 
 def _find_forward(stack: Sequence[FrameType]) -> str:

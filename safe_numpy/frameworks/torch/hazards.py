@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -146,9 +147,7 @@ def _find_expanded(x: Tensor, door: Door) -> Facts | None:
     """Find elements that share one place in memory."""
     if x.is_nested or x.layout is not torch.strided or not x.numel():
         return None
-    times = 1
-    for size, stride in zip(x.shape, x.stride(), strict=True):
-        times *= size if stride == 0 else 1
+    times = math.prod(size for size, stride in zip(x.shape, x.stride(), strict=True) if stride == 0)
     return {"times": str(times)} if times > 1 else None
 
 

@@ -71,15 +71,12 @@ def find_members(stack: Sequence[FrameType]) -> dict[int, tuple[str, Module]]:
     """Return the modules that members of objects hold which variables of these frames hold: ``self.model``."""
     found: dict[int, tuple[str, Module]] = {}
     for name, value in iterate_variables(stack):
-        if _is_object(value):
+        is_object = not issubclass(type(value), (type, Tensor, Module)) and type(value).__module__ != "builtins"
+        if is_object:
             for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS):
                 if issubclass(type(inner), Module):
                     found.setdefault(id(inner), (f"{name}.{member}", inner))
     return found
-
-
-def _is_object(value: Any) -> bool:
-    return not issubclass(type(value), (type, Tensor, Module)) and type(value).__module__ != "builtins"
 
 
 def iterate_variables(stack: Sequence[FrameType]) -> Iterator[tuple[str, Any]]:
@@ -122,13 +119,10 @@ def name_parameters(wanted: set[int], modules: Mapping[int, tuple[str, Module]],
     for key, paths in roots.items():
         variable = modules[key][0]
         for parameter_id, own in paths.items():
-            shown = [_put_in_front(variable, path, all_paths.count(path) > 1) for path in own[:_MOST_NAMES]]
-            names.setdefault(parameter_id, " = ".join(shown))
+            clear = (all_paths.count(path) <= 1 and "." in path and not path[0].isdigit() for path in own)
+            shown = [path if is_clear else f"{variable}.{path}" for path, is_clear in zip(own, clear, strict=True)]
+            names.setdefault(parameter_id, " = ".join(shown[:_MOST_NAMES]))
     return names
-
-
-def _put_in_front(variable: str, path: str, is_ambiguous: bool) -> str:
-    return f"{variable}.{path}" if is_ambiguous or "." not in path or path[0].isdigit() else path
 
 
 def walk_parameters(

@@ -7,7 +7,6 @@ worth a warning. A leaf that has a gradient at any step gets it another way: plo
 
 from __future__ import annotations
 
-import functools
 import itertools
 import sys
 import time
@@ -20,9 +19,10 @@ from typing import Any
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
-from safe_numpy.callsite import flow as _flow
+from safe_numpy.callsite.flow import Flow, Position, find_position, follow
 from safe_numpy.callsite.frames import is_users, list_callers
 from safe_numpy.diagnosis.facts import Site
+from safe_numpy.frameworks.torch.detect import dtype_name
 from safe_numpy.frameworks.torch.gradients import find_leaves, find_names
 
 _MOST_NODES = 10_000
@@ -45,8 +45,8 @@ class _Cut:
 
     site: Site
     expression: str
-    lines: Sequence[tuple[str, int]]
-    """file and number of the user's lines that were running, the innermost first"""
+    positions: Sequence[Position]
+    """where the user's code was running, the innermost first"""
     leaves: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
     """what was upstream of it since the latest step, by id"""
     step: int = -1
@@ -59,7 +59,7 @@ class _Cut:
     """of the latest conversion that was looked at"""
     starved: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
     """leaves without a gradient, and at how many steps, by id"""
-    flow: _flow.Flow | None = None
+    flow: Flow | None = None
     """what becomes of the array; None: nobody has asked yet"""
 
     def is_to_walk(self, step: int) -> bool:
@@ -75,7 +75,7 @@ class _Cut:
         return self.walks <= _MOST_WALKS
 
 
-class Watch:
+class OptimizerWatch:
     """The cuts of this process, and the optimizers that meet them."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Watch:
         if cut is None:
             if len(self._cuts) >= _MOST_CUTS:
                 return sys.maxsize
-            cut = self._cuts[key] = _Cut(site, expression, _list_lines(frame))
+            cut = self._cuts[key] = _Cut(site, expression, _list_positions(frame))
         if not cut.is_to_walk(self.steps):
             return max(cut.next_step, self.steps + 1)
         leaves = [x] if x.grad_fn is None else find_leaves(x.grad_fn, time.perf_counter() + _SECONDS, _MOST_NODES)[0]
@@ -148,52 +148,41 @@ class Watch:
                     continue
                 if leaf.grad is not None:
                     self._note_fed(leaf)
-                elif not self._is_fed(leaf) and _is_due(cut, leaf):
+                elif self._fed.get(id(leaf), lambda: None)() is not leaf and _is_due(cut, leaf):
                     due.append(leaf)
                     self._note_fed(leaf)  # told once
             if due:
                 found.append((cut, due))
         return found
 
-    def _is_fed(self, leaf: Tensor) -> bool:
-        reference = self._fed.get(id(leaf))
-        return reference is not None and reference() is leaf
-
     def _note_fed(self, leaf: Tensor) -> None:
         if id(leaf) not in self._fed:
-            self._fed[id(leaf)] = weakref.ref(leaf, functools.partial(_drop, self._fed, id(leaf)))
-
-
-def _drop(known: dict[int, Any], key: int, reference: object) -> None:
-    known.pop(key, None)
+            fed, key = self._fed, id(leaf)
+            fed[key] = weakref.ref(leaf, lambda reference: fed.pop(key, None))
 
 
 def _is_due(cut: _Cut, leaf: Tensor) -> bool:
     """Tell whether it is certain enough that this leaf would have a gradient without the cut."""
     if cut.flow is None:
-        cut.flow = _flow.follow(cut.lines)
-    if cut.flow is _flow.Flow.ENDS:
+        cut.flow = follow(cut.positions)
+    if cut.flow is Flow.ENDS:
         return False
     reference, steps = cut.starved.get(id(leaf), (None, 0))
     steps = steps + 1 if reference is not None and reference() is leaf else 1  # the id may be another's by now
     cut.starved[id(leaf)] = weakref.ref(leaf), steps
-    return cut.flow is _flow.Flow.RETURNS or steps >= _PATIENCE
+    return cut.flow is Flow.RETURNS or steps >= _PATIENCE
 
 
-def _list_lines(frame: FrameType) -> list[tuple[str, int]]:
+def _list_positions(frame: FrameType) -> list[Position]:
     users = (caller for caller in list_callers(frame) if is_users(caller))
-    return [(caller.f_code.co_filename, caller.f_lineno) for caller in itertools.islice(users, _MOST_CALLERS)]
+    return [find_position(caller) for caller in itertools.islice(users, _MOST_CALLERS)]
 
 
 def _name_all(leaves: Sequence[Tensor], stack: Sequence[FrameType]) -> list[str]:
     """Return a name for each leaf, as their module has them; for one that has none, what it looks like."""
     names = find_names(leaves, stack, time.perf_counter() + _SECONDS)
     unnamed = [leaf for leaf in leaves if id(leaf) not in names]
-    return [*names.values(), *(f"a parameter {_look_like(leaf)}" for leaf in unnamed)]
+    return [*names.values(), *(f"a parameter {dtype_name(leaf.dtype)}{list(leaf.shape)}" for leaf in unnamed)]
 
 
-def _look_like(leaf: Tensor) -> str:
-    return f"{str(leaf.dtype).removeprefix('torch.')}{list(leaf.shape)}"
-
-
-WATCH = Watch()
+WATCH = OptimizerWatch()
