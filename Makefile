@@ -26,6 +26,7 @@ lint: $(ENV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # every message anew; read the diff before you commit it
 snapshots: $(ENV)

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from safe_numpy.callsite.flow import Flow, Position, find_position, follow
+from safe_numpy.frameworks.torch.flow import Flow, Position, find_position, follow
 
 ON_ONE_LINE: dict[str, tuple[Flow, str]] = {
     "in a branch": (

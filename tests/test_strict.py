@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import pickle
 import re
@@ -339,6 +340,38 @@ def test_the_strict_function_is_in_place_while_somebody_needs_it() -> None:
     safe_numpy.install()
     assert body() == "_numpy_strict"
     safe_numpy.set_mode("explain")
+    assert body() == "_numpy"
+
+
+@pytest.mark.parametrize("action", ["always", "error"])
+def test_a_variable_that_turns_to_nonsense_ends_strict_mode(action: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFE_NUMPY", "strict")
+    assert safe_numpy.get_mode() is safe_numpy.Mode.STRICT
+    assert body() == "_numpy_strict"
+    monkeypatch.setenv("SAFE_NUMPY", "stritc")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action)
+        with contextlib.suppress(UserWarning):
+            safe_numpy.get_mode()
+    assert len(caught) == (action == "always")
+    assert safe_numpy.get_mode() is safe_numpy.Mode.EXPLAIN
+    assert body() == "_numpy"
+
+
+def test_the_mode_alone_picks_the_body() -> None:
+    assert body() == "_numpy"
+    with mode("permissive"):
+        assert body() == "_numpy_permissive"
+        with mode("strict"):
+            assert body() == "_numpy_strict", "it converts as well: what stock rejects is answered by the mode"
+        with mode("off"):
+            assert body() == "_numpy_permissive", "the outer block needs it again"
+    safe_numpy.set_mode("permissive")
+    safe_numpy.uninstall()
+    assert body() == "_numpy"
+    safe_numpy.install()
+    assert body() == "_numpy_permissive"
+    safe_numpy.set_mode("off")
     assert body() == "_numpy"
 
 

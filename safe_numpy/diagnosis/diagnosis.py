@@ -56,6 +56,8 @@ class Diagnosis(Displayed):
     is_unwanted: bool = False
     """permissive mode is on, and was told not to make this conversion"""
 
+    _repr_pretty_ = Displayed._repr_pretty_  # IPython prefers the own repr of a class to what it inherits
+
     def compose(self) -> Message:
         """Return the explanation, in its one shape: every reason, what the tensor is, where it stands, and the fix."""
         return Message(self._make_headline(), (self._list_reasons(), self._list_facts(), self._list_ways_out()))

@@ -105,7 +105,7 @@ class Framework(Protocol):
         """Return the doors to guard; `guard` is the `Guard` that answers for them."""
 
     def follow_mode(self, mode: Mode) -> None:
-        """Be told the most demanding mode that holds anywhere, by which a door may choose what stands in it.
+        """Take note of the most demanding mode that holds anywhere, by which a door may choose what stands in it.
 
         OFF: the guard is taken off.
         """

@@ -12,7 +12,7 @@ _NAME = "safe_numpy_autoload.pth"
 
 _LINE = (
     # a .pth file runs a line that starts with `import`; an error in it would be shown with a traceback at every start
-    # and in a virtual environment the file is read twice
+    # and in a virtual environment the file is read twice (https://github.com/python/cpython/issues/75723)
     "import os, sys; os.environ.get('SAFE_NUMPY', '').strip('\\'\" ') and not hasattr(sys, '_safe_numpy_autoload') "
     'and exec("sys._safe_numpy_autoload = True\\n'
     "try:\\n import safe_numpy\\n"

@@ -93,6 +93,8 @@ class Report(Displayed):
             frame[column] = pandas.to_datetime(frame[column], unit="s", utc=True)
         return frame
 
+    _repr_pretty_ = Displayed._repr_pretty_  # as in `Diagnosis`
+
     def compose(self) -> Table:
         """Return the table of what was converted."""
         return tabulate(self.rows, self.totals, [(p.pid, p.rank, p.is_complete) for p in self.processes])

@@ -53,7 +53,8 @@ class Message:
     def to_html(self) -> str:
         """Return HTML that takes its colours from the page; everything in it is escaped.
 
-        The font is set here: Jupyter gives ``pre`` in an output a proportional one.
+        The font is set here: some front ends of notebooks give ``pre`` in an output a proportional one
+        (https://github.com/microsoft/vscode-jupyter/issues/9243).
         """
 
         def tag(style: str, text: str) -> str:
@@ -193,7 +194,7 @@ def is_displayed(frame: FrameType) -> bool:
     """Tell whether the interpreter is displaying an uncaught error, whose ``__str__`` runs in `frame`.
 
     It calls ``__str__`` with no Python code in between but our hook, or, since Python 3.13, from a function of
-    `traceback`. Anybody else may want the text for a file.
+    `traceback` (https://github.com/python/cpython/pull/110702). Anybody else may want the text for a file.
     """
     caller = frame.f_back
     while caller is not None and caller.f_globals.get("__name__") == "safe_numpy.postmortem.excepthook":

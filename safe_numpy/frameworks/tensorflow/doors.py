@@ -104,7 +104,8 @@ def _guard_dlpack(guard: Guard, stock: Callable[..., Any]) -> Callable[..., Any]
     @functools.wraps(stock)
     def export(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.dtype in _NOT_EXPORTABLE:
-            # Stock ends the process here; an error is what the protocol asks for.
+            # Stock ends the process (a CHECK in Tensor::tensor_data, tensorflow/core/framework/tensor.cc); an error is
+            # what the protocol asks for.
             raise BufferError(f"a tensor of dtype {self.dtype.name} cannot be exported by DLPack")
         return stock(self, *args, **kwargs)
 

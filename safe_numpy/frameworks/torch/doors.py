@@ -45,7 +45,7 @@ _guard: Guard
 
 
 def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
-    """Be ``numpy()`` in the modes off and explain: ask stock, and answer what it raises."""
+    """Serve as ``numpy()`` in the modes off and explain: ask stock, and answer what it raises."""
     try:
         if _positional is force:  # both absent: one look at two arguments, where each look costs 2 % of a call
             return _stock(self)
@@ -70,7 +70,7 @@ def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
 
 
 def _numpy_permissive(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
-    """Be ``numpy()`` while anybody is in permissive mode: look first, since a stock error costs ten times the look.
+    """Serve as ``numpy()`` while anybody is in permissive mode: look first, since a stock error costs ten looks.
 
     The look is at the gradient: one at the dtype, too, would cost another tenth of a call that works.
     """
@@ -94,7 +94,7 @@ def _numpy_permissive(self: Any, _positional: Any = _ABSENT, force: Any = _ABSEN
 
 
 def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
-    """Be ``numpy()`` while anybody is in strict mode: look at what came out."""
+    """Serve as ``numpy()`` while anybody is in strict mode: look at what came out."""
     try:
         array = None if _positional is not _ABSENT else _stock(self) if force is _ABSENT else _stock(self, force=force)
     except Exception:

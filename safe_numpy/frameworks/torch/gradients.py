@@ -90,7 +90,10 @@ def explain_gradient(
 
 def _describe(origin: _Origin, stack: Sequence[FrameType]) -> str:
     """Return ``AddmmBackward0, from head.weight and head.bias``."""
-    names = _name_leaves(origin.leaves, stack, time.perf_counter() + _SECONDS)
+    by_id = find_names(origin.leaves, stack, time.perf_counter() + _SECONDS)
+    nearest = [id(leaf) for leaf in origin.leaves if id(leaf) in by_id]
+    # the nearest first, but in the order of their module
+    names = [by_id[key] for key in sorted(nearest[:_SHOWN], key=list(by_id).index) + nearest[_SHOWN:]]
     if not origin.operation:
         return f"the parameter {names[0]}" if names and "." in names[0] else "a leaf that requires grad"
     if not names:
@@ -139,14 +142,6 @@ def _find_line(node: Any) -> str:
         if function and lineno.isdigit() and not is_foreign(filename):
             return name_place(filename, int(lineno))
     return ""
-
-
-def _name_leaves(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> list[str]:
-    """Return the names of those leaves that have one: the nearest first, but in the order of their module."""
-    names = find_names(leaves, stack, deadline)
-    nearest = [id(leaf) for leaf in leaves if id(leaf) in names]
-    ranks = {key: rank for rank, key in enumerate(names)}
-    return [names[key] for key in sorted(nearest[:_SHOWN], key=ranks.__getitem__) + nearest[_SHOWN:]]
 
 
 def find_names(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> dict[int, str]:
