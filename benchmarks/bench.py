@@ -83,10 +83,8 @@ def measure_import(statement: str, rounds: int) -> float:
     return statistics.median(times)
 
 
-def compare_with_stock(
-    call: Call, number: int, rounds: int, mode: str = "explain", converted: torch.Tensor | None = None
-) -> dict[str, float]:
-    """Time one call with the guard in place and with it taken out, in turns; the guard has `converted` one before."""
+def compare_with_stock(call: Call, number: int, rounds: int, mode: str = "explain") -> dict[str, float]:
+    """Time one call with the guard in place and with it taken out, in turns."""
     pairs = []
     for i in range(rounds):
         sides = {}
@@ -94,8 +92,6 @@ def compare_with_stock(
             (safe_numpy.install if guarded else safe_numpy.uninstall)()
             with safe_numpy.mode(mode):
                 call()
-                for _ in range(20 if guarded and converted is not None else 0):
-                    converted.numpy()
                 sides[guarded] = time_calls(call, number)
         pairs.append((sides[True], sides[False]))
     safe_numpy.install()
@@ -116,17 +112,9 @@ def measure_table(rounds: int) -> list[dict[str, Any]]:
     add("x.numpy(), 8 elements", 1.10, compare_with_stock(lambda: plain.numpy(), 20000, rounds))
     add(
         "x.numpy(), 8 elements, permissive",
-        1.15,
+        1.25,
         compare_with_stock(lambda: plain.numpy(), 20000, rounds, "permissive"),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
-        for what, converted in {"gradients": grad, "bfloat16": low}.items():
-            add(
-                f"the same, among many conversions of {what}",
-                None,
-                compare_with_stock(lambda: plain.numpy(), 20000, rounds, "permissive", converted),
-            )
     add("x.numpy(), 8 elements, strict", 2.0, compare_with_stock(lambda: plain.numpy(), 20000, rounds, "strict"))
     add("the same in a function that does nothing else", None, compare_bare(plain, rounds))
     wrapped = wrapt.FunctionWrapper(torch._C.TensorBase.numpy, lambda stock, x, args, kwargs: stock(*args, **kwargs))
@@ -184,16 +172,16 @@ _LAST = "def last(act, v):\n    return act(v)\n"
 
 def measure_lookup(rounds: int) -> list[dict[str, Any]]:
     """Time finding the user's line and its syntax, in files of 5,000 lines: each file is new once."""
-    from safe_numpy.callsite import frames as _callsite
-    from safe_numpy.callsite import source as _source
+    from safe_numpy.callsite.frames import find_caller, find_direct_caller
+    from safe_numpy.callsite.source import read_running
 
     cold, warm, read = [], [], []
 
     def look(x: torch.Tensor) -> None:
         start = time.perf_counter_ns()
         for _ in range(101):
-            frame = _callsite.find_user_frame(sys._getframe(1))
-            running = _source.read_running(frame, frame.f_lasti, frame.f_lineno)
+            frame = find_caller(find_direct_caller(2)).frame
+            running = read_running(frame, frame.f_lasti, frame.f_lineno)
             if len(cold) == len(warm):
                 cold.append(time.perf_counter_ns() - start)
                 start = time.perf_counter_ns()
@@ -234,7 +222,7 @@ def measure_books(rounds: int) -> list[dict[str, Any]]:
         out = network(torch.ones(2, 4))
         out.sum().backward()
         out.numpy()
-        (entry, *_) = LEDGER.list_entries()
+        entry = next(iter(LEDGER.places.values())).entry
         for _ in range(rounds):
             booked.append(time_calls(lambda: LEDGER.add(entry, True, 8, 8, "", 0, 1e-6), 20000))
             WATCH._seen.clear()  # as after a conversion since the last step

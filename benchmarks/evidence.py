@@ -170,9 +170,10 @@ ratio of 1 looks like here.
 {write_guard(bench)}
 
 More than half of what the guard costs is that it is a function in Python: see the row of a function that does nothing
-else. The rest is one look at two arguments; what is there for errors costs nothing until one comes. Permissive mode
-looks at a tensor before it asks stock while conversions come thick (8 with less than 1 ms between them), until an error
-comes that it does not answer by one: the rows "among many". By hand is meant in the same program, guard and all.
+else. The rest is one look at two arguments; what is there for errors costs nothing until one comes. While anybody is in
+permissive mode `numpy()` looks at the gradient before it asks stock, whose error costs ten times the look; a dtype that
+NumPy lacks is met by that error, since a look at the dtype too would cost calls that work another tenth. By hand is
+meant in the same program, guard and all.
 
 Instructions a call, by `valgrind` (benchmarks/instructions.py): {write_counts(instructions)}.
 

@@ -123,10 +123,6 @@ def _open_node(x: Any) -> _Node | None:
     if isinstance(x, Mapping):
         keys = list(x)
         return _Node(keys, [x[k] for k in keys], lambda new: _with_items(x, keys, new))
-    return _open_with_optree(x)
-
-
-def _open_with_optree(x: Any) -> _Node | None:
     with LOADING:
         import optree  # here: it is large, and `import safe_numpy` is to be light
 

@@ -16,6 +16,10 @@ from zoo import CONVERTIBLE, FINE, REFUSED, Case, Counted, assert_same
 
 import safe_numpy
 from safe_numpy import ConversionError, ConversionWarning, Mode
+from safe_numpy.diagnosis.causes import Cause
+from safe_numpy.diagnosis.facts import Door, Kind
+from safe_numpy.frameworks.torch import causes
+from safe_numpy.frameworks.torch.framework import FRAMEWORK
 
 DOORS = {**METHODS, "to_numpy": safe_numpy.to_numpy}
 
@@ -52,6 +56,29 @@ def where(array: Any) -> int:
 def test_the_table_is_as_large_as_promised() -> None:
     assert len({c.name for c in CONVERTIBLE}) == len(CONVERTIBLE) >= 57
     assert len({c.name for c in REFUSED}) == len(REFUSED)
+
+
+@pytest.mark.parametrize("case", [*CONVERTIBLE, *REFUSED, *FINE], ids=str)
+def test_what_is_foreseen_is_what_a_closer_look_finds(case: Case) -> None:
+    x = case.make()
+    foreseen = FRAMEWORK.foresee(x)
+    if foreseen is not None:
+        plan = FRAMEWORK.plan(x, Door.NUMPY)
+        assert [p.cause for p in foreseen.problems] == [p.cause for p in plan.problems]
+        assert (foreseen.array, foreseen.copies, foreseen.is_refused) == (plan.array, plan.copies, plan.is_refused)
+
+
+def test_a_new_row_is_heeded_where_plans_are_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Cause(
+        Kind.LAYOUT, "unlucky", lambda x, door: len(x) == 13, "{x}[:12]", "it has 13 elements", "cut", is_common=True
+    )
+    monkeypatch.setattr(causes, "_COMMON", (*causes._COMMON, row))
+    monkeypatch.setattr(causes, "_UNFORESEEN", (*causes._UNFORESEEN, row))
+    unlucky, lucky = (torch.ones(n, requires_grad=True) for n in (13, 14))
+    for _ in range(2):
+        assert safe_numpy.to_numpy([unlucky, lucky])[0].shape == (12,)
+        assert quietly(lambda x: x.numpy(), "permissive")(unlucky).shape == (12,)
+        assert quietly(lambda x: x.numpy(), "permissive")(lucky).shape == (14,)
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -122,8 +122,9 @@ def _find_in_operation(
     asks = caller.asks
     receiver = find_receiver(node)
     if receiver is not None and evaluator.find(receiver, x if asks else None) is x:
-        # a receiver that cannot be evaluated is what was asked all the same
-        return Occurrence(receiver, asked=_get_call(node))
+        # a receiver that cannot be evaluated is what was asked all the same; `node` may be the ``x.numpy`` of a call
+        parent = node.parent  # type: ignore[attr-defined]
+        return Occurrence(receiver, asked=parent if isinstance(parent, ast.Call) and parent.func is node else node)
     if asks and isinstance(node, ast.Call) and _get_method(node.func) and len(node.args) == 1 and not node.keywords:
         return Occurrence(node.args[0], asked=node)  # torch.Tensor.numpy(x)
     operands = list(find_operands(node))
@@ -136,12 +137,6 @@ def _find_in_operation(
     # the code that was called is in C: the operand that is a tensor by its form, where no other is unknown
     unknown = find_unknown(operands, evaluator) if x is not None else None
     return Occurrence(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
-
-
-def _get_call(node: ast.expr) -> ast.expr:
-    """Return ``x.numpy()`` for the ``x.numpy`` in it."""
-    parent = node.parent  # type: ignore[attr-defined]
-    return parent if isinstance(parent, ast.Call) and parent.func is node else node
 
 
 def find_receiver(node: ast.AST) -> ast.expr | None:

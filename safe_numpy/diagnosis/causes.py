@@ -60,6 +60,8 @@ class Cause:
     """tensors inside that need plans of their own: name in `code` -> (expression over ``{x}``, tensor)"""
     is_common: bool = False
     """plain dense tensors in host memory can have it too; they are not asked for the others"""
+    is_foreseen: bool = False
+    """where a framework foresees plans: it is known by what they are foreseen by, and need not be looked for"""
     says: Sentences = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import platform
+from contextlib import suppress
 from typing import Any
 
 from safe_numpy import __version__
@@ -60,12 +61,9 @@ def _import(name: str, broken: list[str]) -> Any:
 
 
 def _find_version(name: str, module: Any) -> str | None:
-    if isinstance(found := getattr(module, "__version__", None), str):
-        return found
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return str(getattr(module, "__version__", None) or importlib.metadata.version(name))
+    return None
 
 
 def render_text(findings: dict[str, Any]) -> str:

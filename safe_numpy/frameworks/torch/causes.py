@@ -25,7 +25,7 @@ from safe_numpy.diagnosis.facts import Door, Kind
 from safe_numpy.diagnosis.memory import ALWAYS_FITS
 from safe_numpy.frameworks.torch import detect
 
-_functorch: Any = torch._C._functorch
+_find_transform = torch._C._functorch.peek_interpreter_stack
 
 _ARRAY_DOORS = EVERY_DOOR - {Door.DLPACK}
 _FORCED = frozenset({Door.FORCE})
@@ -63,7 +63,7 @@ CAUSES: tuple[Cause, ...] = (
         "{state}",
         instead="install a NumPy that this torch was built for: `pip install numpy`, "
         "or `pip install 'numpy<2'` for torch 2.2 and older",
-        blocks=_ARRAY_DOORS, is_common=True,
+        blocks=_ARRAY_DOORS, is_common=True, is_foreseen=True,
     ),
     Cause(  # first, and last: whatever else is asked of it runs its own code
         Kind.SUBCLASS, "unknown", detect.find_unknown_subclass, None,
@@ -92,7 +92,7 @@ CAUSES: tuple[Cause, ...] = (
         "its storage was freed ({held} of {needed} bytes are left), as FSDP does between uses",
         instead="convert where the parameters are gathered: "
         "`with FullyShardedDataParallel.summon_full_params(module):`",
-        is_common=True, is_unguarded=True,
+        is_common=True, is_foreseen=True, is_unguarded=True,
     ),
     Cause(
         Kind.TRANSFORM, "vmap", detect.is_batched, None,
@@ -114,7 +114,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         Kind.GRAD, "grad", detect.find_grad, "{x}.detach()",
         "autograd records it ({origin}); the graph would be lost", done="detached from autograd",
-        blocks=_UNFORCED, copies=False, neutral=True, is_common=True,
+        blocks=_UNFORCED, copies=False, neutral=True, is_common=True, is_foreseen=True,
     ),
     Cause(
         Kind.SHARDED, "local", lambda x, door: detect.is_a(x, "DTensor") and detect.has_whole_value(x),
@@ -157,18 +157,19 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         Kind.DTYPE, "float", detect.find_low_precision, "{x}.float()",
-        "NumPy has no {dtype}", done="widened {dtype} to float32", blocks=_ARRAY_DOORS, itemsize=4, is_common=True,
+        "NumPy has no {dtype}", done="widened {dtype} to float32",
+        blocks=_ARRAY_DOORS, itemsize=4, is_common=True, is_foreseen=True,
     ),
     Cause(
         Kind.DTYPE, "complex", lambda x, door: x.dtype is torch.complex32 and not detect.find_exact(x, door),
         "{x}.to(torch.complex64)",
         "NumPy has no complex32", done="widened complex32 to complex64",
-        blocks=_ARRAY_DOORS, needed=_ARRAY_DOORS, itemsize=8, is_common=True,
+        blocks=_ARRAY_DOORS, needed=_ARRAY_DOORS, itemsize=8, is_common=True, is_foreseen=True,
     ),
     Cause(
         Kind.DTYPE, "packed", detect.find_packed, "{x}.view(torch.{as_dtype})",
         "NumPy has no {dtype}; its bytes can be read as {as_dtype}", done="read the bytes of {dtype} as {as_dtype}",
-        copies=False, is_common=True,
+        copies=False, is_common=True, is_foreseen=True,
     ),
     Cause(  # no float8 kernel for it: sparse_compressed_to_dense in aten/src/ATen/native/TensorConversions.cpp
         Kind.LAYOUT, "float8_layout", detect.find_float8_layout, "{x}.to_dense()",
@@ -222,21 +223,21 @@ CAUSES: tuple[Cause, ...] = (
         Kind.DTYPE, "exact", detect.find_exact, "{x}.view(torch.{as_dtype}).numpy().view(ml_dtypes.{dtype})",
         "NumPy has no {dtype}", done="read as ml_dtypes.{dtype}",
         instead="`import ml_dtypes`, which has this dtype (dtype='ml_dtypes')",
-        blocks=_ARRAY_DOORS, needed=_ARRAY_DOORS, ends=True, copies=False, is_common=True,
+        blocks=_ARRAY_DOORS, needed=_ARRAY_DOORS, ends=True, copies=False, is_common=True, is_foreseen=True,
     ),
 )  # fmt: skip
 
 _COMMON = tuple(cause for cause in CAUSES if cause.is_common)
-
-
-def is_ordinary(x: Tensor) -> bool:
-    """Tell whether `x` is a plain dense tensor in host memory, outside of every transform, which most are."""
-    return type(x) in detect.PLAIN and detect.is_dense_on_host(x) and _functorch.peek_interpreter_stack() is None
+_UNFORESEEN = tuple(cause for cause in _COMMON if not cause.is_foreseen)
 
 
 def find_causes(x: Tensor) -> Sequence[Cause]:
-    """Return the causes that can concern `x`: a failure is often swallowed, so asking is to be quick."""
-    return _COMMON if is_ordinary(x) else CAUSES
+    """Return the causes that can concern `x`: a failure is often swallowed, so asking is to be quick.
+
+    Most tensors are plain dense ones in host memory, outside of every transform.
+    """
+    is_ordinary = type(x) in detect.PLAIN and detect.is_dense_on_host(x) and _find_transform() is None
+    return _COMMON if is_ordinary else CAUSES
 
 
 STOCK_ORDER: Mapping[Door, tuple[str, ...]] = {
@@ -279,6 +280,9 @@ def foresee(x: Tensor) -> Plan | None:
     nbytes, offset = x.nbytes, x.storage_offset()
     if not nbytes or x.untyped_storage().nbytes() < nbytes + (offset and offset * x.element_size()):
         return None  # freed, in part at least
+    for cause in _UNFORESEEN:
+        if cause.detect(x, Door.NUMPY):
+            return None
     dtype = x.dtype
     if dtype in LOW_PRECISION:
         # a copy of at most four times the size: how large it may be is another question, unless it is small
@@ -286,9 +290,6 @@ def foresee(x: Tensor) -> Plan | None:
         if is_large or DTYPE.get() != "float32":  # before `_plan_all` is asked, which remembers what held then
             return None
     return _plan_all(dtype, x.requires_grad and torch.is_grad_enabled())
-
-
-_find_transform = _functorch.peek_interpreter_stack
 
 
 @functools.cache
