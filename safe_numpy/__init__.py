@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from safe_numpy.config.modes import Mode, get_mode, mode, set_mode
 from safe_numpy.installing import install, is_installed, uninstall
 from safe_numpy.interfaces.start import start
+from safe_numpy.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from safe_numpy.diagnosis.diagnosis import Diagnosis
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from safe_numpy.ledger.report import report
     from safe_numpy.nesting import diagnose, to_numpy
     from safe_numpy.postmortem.why import why
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CompositeError", "ConjError", "ConversionError", "ConversionWarning", "DTypeError", "DeviceError", "Diagnosis",

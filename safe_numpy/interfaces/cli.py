@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from safe_numpy import __version__
 from safe_numpy.config.modes import MODE, Mode
 from safe_numpy.messages.units import suggest
+from safe_numpy.version import __version__
 
 _RUN_OPTIONS = ("--mode", "-h", "--help")
 

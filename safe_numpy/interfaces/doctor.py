@@ -8,12 +8,12 @@ import platform
 from contextlib import suppress
 from typing import Any
 
-from safe_numpy import __version__
 from safe_numpy.config.modes import MODE
 from safe_numpy.diagnosis.framework import iterate_loaded
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.installing import list_doors
 from safe_numpy.interfaces import autoload
+from safe_numpy.version import __version__
 
 _PACKAGES = ("numpy", "torch", "tensorflow", "keras", "wrapt")
 
