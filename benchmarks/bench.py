@@ -222,7 +222,7 @@ def measure_books(rounds: int) -> list[dict[str, Any]]:
         out = network(torch.ones(2, 4))
         out.sum().backward()
         out.numpy()
-        entry = next(iter(LEDGER.places.values())).entry
+        entry = next(iter(LEDGER.instructions.values())).entry
         for _ in range(rounds):
             booked.append(time_calls(lambda: LEDGER.add(entry, True, 8, 8, "", 0, 1e-6), 20000))
             WATCH._seen.clear()  # as after a conversion since the last step

@@ -263,8 +263,8 @@ def interrupt_everywhere(scale: int) -> Counts:
     tasks: dict[str, tuple[str, Callable[[], Any]]] = {
         "a failure explained": ("explain", fail),
         "a failure read": ("explain", read),
-        "a conversion": ("permissive", lambda: grad.numpy().tolist()),
-        "a conversion ahead": ("permissive", lambda: [low.numpy().tolist() for _ in range(10)][9]),
+        "a conversion": ("permissive", lambda: low.numpy().tolist()),
+        "a conversion ahead": ("permissive", lambda: [grad.numpy().tolist() for _ in range(10)][9]),
         "a strict check": ("strict", lambda: plain[:2].numpy().tolist()),
     }
     for name, (mode, task) in tasks.items():
@@ -312,7 +312,7 @@ def is_atomic(frame: FrameType) -> bool:
     protection of ``try … finally``.
     """
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    return line.startswith(("_inside.busy = ", "with ")) or line in ("try:", "return", "return None", "return False")
+    return line.startswith(("INSIDE.busy = ", "with ")) or line in ("try:", "return", "return None", "return False")
 
 
 def interrupt(task: Callable[[], Any], kind: type[BaseException], at: int) -> tuple[str | None, Any]:

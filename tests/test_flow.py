@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import linecache
-import sys
 import textwrap
+from types import CodeType
 
 import pytest
 
-from safe_numpy.frameworks.torch.flow import Flow, Position, find_position, follow
+from safe_numpy.diagnosis.facts import Site
+from safe_numpy.frameworks.torch.flow import Flow, follow
 
 ON_ONE_LINE: dict[str, tuple[Flow, str]] = {
     "in a branch": (
@@ -80,26 +81,29 @@ def test_flow(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected, source = CASES[case]
     lines = textwrap.dedent(source).splitlines(keepends=True)
     monkeypatch.setitem(linecache.cache, "<flow>", (len(source), None, lines, "<flow>"))
-    running = find_marked(lines)
-    assert follow(running or [Position("<flow>", 1)]) is expected
-    if case not in ON_ONE_LINE:
-        assert follow([p._replace(column=None) for p in running] or [Position("<flow>", 1)]) is expected
-    else:
-        assert follow([p._replace(column=None) for p in running]) is Flow.UNKNOWN, "which of them, is not to be told"
+    unmarked = [Site("<flow>", 1, "f")]
+    for has_columns in (True, False):
+        if has_columns and case == "no Python":
+            continue
+        running = [find_marked(lines, code, mark, has_columns) for mark, code in MARKS.items() if mark in source]
+        is_lost = case in ON_ONE_LINE and not has_columns  # which of them, is not to be told
+        assert follow(running or unmarked) is (Flow.UNKNOWN if is_lost else expected), has_columns
 
 
-def find_marked(lines: list[str]) -> list[Position]:
-    marks = {"# 1": "x.numpy()", "# 2": "s(x)"}
-    return [
-        Position("<flow>", lineno, line.index(code))
-        for mark, code in marks.items()
-        for lineno, line in enumerate(lines, 1)
-        if line.rstrip().endswith(mark)
-    ]
+MARKS = {"# 1": "x.numpy()", "# 2": "s(x)"}
 
 
-def test_a_position_is_that_of_the_instruction() -> None:
-    frame = sys._getframe(); position = find_position(frame)  # noqa: E702  # fmt: skip
-    line = linecache.getline(position.filename, position.lineno)
-    assert position.filename == __file__
-    assert line[position.column :].startswith("find_position(frame)")
+def find_marked(lines: list[str], call: str, mark: str, has_columns: bool) -> Site:
+    """Return the line with a mark, and the instruction there that makes the call."""
+    lineno, line = next((n, line) for n, line in enumerate(lines, 1) if line.rstrip().endswith(mark))
+    if not has_columns:
+        return Site("<flow>", lineno, "f")
+    start = (lineno, line.index(call))
+    pending = [compile("".join(lines), "<flow>", "exec")]
+    while pending:
+        code = pending.pop()
+        for i, (first, _, column, _) in enumerate(code.co_positions()):
+            if (first, column) == start:
+                return Site("<flow>", lineno, "f", code=code, lasti=2 * i)
+        pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    raise AssertionError("no instruction stands there")

@@ -232,11 +232,11 @@ def test_a_full_ledger_counts_the_rest_as_other() -> None:
     book = Ledger(most=2)
     for frame in make_frames(4):
         for _ in range(3):
-            place = book.make_place(frame, Site(f"{id(frame)}.py", 2, "f"))
+            place = book.add_instruction(frame, Site(f"{id(frame)}.py", 2, "f"))
             book.add(place.entry, True, 10, 0, "", 0, 0.0)
     times = [(record.site.filename == "other", record.figures.times) for record in book.list_records()]
     assert sorted(times) == [(False, 3), (False, 3), (True, 6)]
-    assert len(book.places) <= 4 * book.most
+    assert len(book.instructions) <= 4 * book.most
 
 
 def test_so_many_lines_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ def test_so_many_lines_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
     (row,) = (row for row in safe_numpy.report().rows if row["line"] == 0)
     assert row["count"] == 240 - 100
     assert safe_numpy.report().totals["count"] == 240
-    assert len(_ledger.LEDGER.places) <= 400
+    assert len(_ledger.LEDGER.instructions) <= 400
     assert "other lines took less time; `.rows` has them all." in str(safe_numpy.report())
 
 

@@ -17,7 +17,7 @@ from safe_numpy.diagnosis.framework import Framework, Introspection
 from safe_numpy.errors.pages import ConversionWarning, HazardWarning
 from safe_numpy.guard.failure import read_source
 from safe_numpy.guard.warn import warn_at
-from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Place, Record
+from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Instruction, Record
 from safe_numpy.messages import phrases
 from safe_numpy.messages.units import get_rank
 
@@ -48,50 +48,56 @@ def convert(framework: Framework, x: Any, door: Door, direct: FrameType, plan: P
         if not copies:
             for array in result.flat if result.dtype == object else (result,):
                 array.flags.writeable = False
-    place = LEDGER.places.get((id(direct.f_code), direct.f_lasti))  # most callers are the user's own
-    if place is None:
+    instruction = LEDGER.instructions.get((id(direct.f_code), direct.f_lasti))  # most callers are the user's own
+    if instruction is None:
         frame = find_caller(direct).frame
-        place = LEDGER.places.get((id(frame.f_code), frame.f_lasti))
-    if place is None or not place.entry.warned or not (plan.array in place.met or place.is_settled):
-        place = _meet(framework, x, door, direct, plan, place)
-    if plan.cuts and (watch := framework.watch) is not None and place.look_at <= watch.steps:
-        _watch(framework, x, place, direct)
+        instruction = LEDGER.instructions.get((id(frame.f_code), frame.f_lasti))
+    if (
+        instruction is None
+        or not instruction.entry.warned
+        or not (plan.array in instruction.met or instruction.is_settled)
+    ):
+        instruction = _meet(framework, x, door, direct, plan, instruction)
+    if plan.cuts and (watch := framework.watch) is not None and instruction.look_at <= watch.steps:
+        _watch(framework, x, instruction, direct)
     nbytes = result.nbytes if plan.describe is None else plan.array_nbytes or plan.nbytes
     device = plan.device
     is_explicit, moved = door is _NUMPY or door is _FORCE, plan.nbytes if device else 0
-    LEDGER.add(place.entry, is_explicit, nbytes, nbytes if copies else 0, device, moved, seconds)
+    LEDGER.add(instruction.entry, is_explicit, nbytes, nbytes if copies else 0, device, moved, seconds)
     return result
 
 
-def _watch(framework: Framework, x: Any, place: Place, direct: FrameType) -> None:
+def _watch(framework: Framework, x: Any, instruction: Instruction, direct: FrameType) -> None:
     """Have the parameters upstream of `x` watched."""
     if framework.watch is None:
         return
-    record = place.entry.record
+    record = instruction.entry.record
     text = record.edits[0].old if record.edits else ", ".join(record.names)
     try:
         with framework.undisturbed():
             frame = find_caller(direct).frame
-            place.look_at = framework.watch.remember(x, place.entry, record.site, text, frame)
+            instruction.look_at = framework.watch.remember(x, instruction.entry, record.site, text, frame)
     except HazardWarning:
         raise  # the user's filters make errors of our warnings
     except Exception:
-        place.look_at = sys.maxsize
+        instruction.look_at = sys.maxsize
 
 
-def _meet(framework: Framework, x: Any, door: Door, direct: FrameType, plan: Plan, place: Place | None) -> Place:
-    """Note a place, or a conversion that is new there; warn if its line is new. Return the place."""
+def _meet(
+    framework: Framework, x: Any, door: Door, direct: FrameType, plan: Plan, instruction: Instruction | None
+) -> Instruction:
+    """Note an instruction, or a conversion that is new there; warn if its line is new. Return the instruction."""
     caller = find_caller(direct, framework.array_code)
     site = caller.make_site()
-    if place is None:
-        place = LEDGER.make_place(caller.frame, site)
-    entry = place.entry
-    if entry.warned and (plan.array in place.met or place.is_settled):
-        return place
+    if instruction is None:
+        instruction = LEDGER.add_instruction(caller.frame, site)
+    entry = instruction.entry
+    if entry.warned and (plan.array in instruction.met or instruction.is_settled):
+        return instruction
     with framework.undisturbed():
         if plan.describe is None:
             plan = framework.plan(x, door)
-        united = plan if place.plan is None else unite_plans(place.plan, plan, framework.causes)
+        united = plan if instruction.plan is None else unite_plans(instruction.plan, plan, framework.causes)
         introspection = framework.introspect(x)
         reading = read_source(
             lambda lookup: lookup.read_site(introspection, united or plan, site, caller), NOTHING_READ
@@ -103,14 +109,14 @@ def _meet(framework: Framework, x: Any, door: Door, direct: FrameType, plan: Pla
             warn_at(site, caller.frame, ConversionWarning(diagnosis.describe_conversion(sharing)))
         entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
     kinds = tuple(p.kind.value for p in plan.problems)
-    place.plan = united or place.plan
+    instruction.plan = united or instruction.plan
     names, libraries = [(text,) if text else () for text in (reading.name, site.library)]
     obstacle = "conflict" if united is None else "" if reading.edits else "unread"
     digest = read_source(lambda lookup: lookup.digest_file(caller.frame), "") if reading.edits else ""
     about = kinds, names, libraries, diagnosis.shown or "", reading.edits, obstacle, digest, len(kinds)
     record = Record(site, NO_FIGURES, *about)
-    LEDGER.note(place, plan.array, record)
-    return place
+    LEDGER.note(instruction, plan.array, record)
+    return instruction
 
 
 def _describe_sharing(

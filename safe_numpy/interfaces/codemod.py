@@ -71,7 +71,7 @@ class Rewriting:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A booked line that is left as it is."""
+    """A line of the ledger that is left as it is."""
 
     place: str
     reason: str

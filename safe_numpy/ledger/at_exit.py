@@ -59,7 +59,7 @@ def arm() -> None:
 
 
 def watch(ledger: Ledger) -> None:
-    """Look at the variable whenever something is converted at a new place, and keep the file up to date."""
+    """Look at the variable whenever something is converted at a new instruction, and keep the file up to date."""
 
     def notice() -> None:
         arm()
@@ -72,7 +72,7 @@ def watch(ledger: Ledger) -> None:
         file_seconds = time.perf_counter() - begun
         ledger.due = float("inf") if _state.has_failed else time.time() + max(_SECONDS, _SHARE * file_seconds)
 
-    ledger.on_place, ledger.on_due = notice, keep
+    ledger.on_instruction, ledger.on_due = notice, keep
 
 
 def deliver(is_complete: bool = True) -> None:

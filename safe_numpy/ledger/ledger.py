@@ -21,7 +21,7 @@ from safe_numpy.diagnosis.facts import Edit, Site
 
 MOST_SITES = 10_000
 _MOST_CONVERSIONS = 16
-"""at one place"""
+"""at one instruction"""
 
 _Item = TypeVar("_Item")
 
@@ -77,7 +77,7 @@ class Record:
     fix: str = ""
     """the code to write instead"""
     edits: tuple[Edit, ...] = ()
-    """what to change in the file; several for one place, if tensors there needed different things"""
+    """what to change in the file; several for one instruction, if tensors there needed different things"""
     obstacle: str = ""
     """why the edits are not all there is to do: a key of `codemod.OBSTACLES`"""
     file_digest: str = ""
@@ -126,7 +126,7 @@ class Entry:
         return replace(self.record, site=site, figures=Figures(*self.counted))
 
 
-class Place:
+class Instruction:
     """An instruction that converts, and what it is known to have met; several may stand in one line."""
 
     __slots__ = ("code", "entry", "is_kept", "look_at", "met", "plan")
@@ -155,17 +155,17 @@ class Ledger:
     def __init__(self, most: int = MOST_SITES) -> None:
         self.most = most
         self._entries: dict[object, Entry] = {}
-        self.places: dict[tuple[int, int], Place] = {}
+        self.instructions: dict[tuple[int, int], Instruction] = {}
         """by id of the code and offset of the instruction; that of the same call changes when it is specialised"""
         self._lock = threading.RLock()  # a signal handler, or a __del__, may convert while this thread holds it
         self.due = math.inf
         """when `on_due` is to be called next, in seconds since the epoch"""
         self.on_due: Callable[[], None] = lambda: None
-        self.on_place: Callable[[], None] = lambda: None
-        """called with every new place"""
+        self.on_instruction: Callable[[], None] = lambda: None
+        """called with every new instruction"""
 
-    def make_place(self, frame: FrameType, site: Site) -> Place:
-        """Return the place where `frame` stands, in the entry of its line; or that of all the other sites."""
+    def add_instruction(self, frame: FrameType, site: Site) -> Instruction:
+        """Return the instruction where `frame` stands, in the entry of its line; or that of all the other sites."""
         code = frame.f_code
         key = (id(code), site.lineno)  # the entry's site keeps the code, and so the id
         with self._lock:
@@ -176,18 +176,18 @@ class Ledger:
                 entry = self._entries[key] = Entry(site)
             if entry is None:
                 entry = self._entries.setdefault(None, Entry(OTHER_SITES, warned=True))
-            is_kept = entry.record.site is not OTHER_SITES and len(self.places) < 4 * self.most
-            place = Place(entry, code, is_kept)
+            is_kept = entry.record.site is not OTHER_SITES and len(self.instructions) < 4 * self.most
+            instruction = Instruction(entry, code, is_kept)
             if is_kept:
-                self.places[id(code), frame.f_lasti] = place
-        self.on_place()
-        return place
+                self.instructions[id(code), frame.f_lasti] = instruction
+        self.on_instruction()
+        return instruction
 
-    def note(self, place: Place, conversion: str | None, found: Record) -> None:
+    def note(self, instruction: Instruction, conversion: str | None, found: Record) -> None:
         """Enter what was found out about a conversion, beside what was known of its line."""
-        entry = place.entry
+        entry = instruction.entry
         with self._lock:
-            place.met.add(conversion)
+            instruction.met.add(conversion)
             entry.record = entry.record.merge(found)
 
     def add(
@@ -224,7 +224,7 @@ class Ledger:
         """Forget everything, also what was warned about."""
         with self._lock:
             self._entries.clear()
-            self.places.clear()
+            self.instructions.clear()
 
     def start_child(self) -> None:
         """Begin anew in a forked process, whose parent keeps its own ledger, and may have held the lock."""

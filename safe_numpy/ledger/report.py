@@ -37,7 +37,7 @@ class Process:
     started: float = 0.0
     """seconds since the epoch"""
     is_complete: bool = True
-    """it wrote its book when it ended; False: it wrote what it knew while it ran"""
+    """it wrote its report when it ended; False: it wrote what it knew while it ran"""
 
 
 @dataclass(frozen=True, slots=True)

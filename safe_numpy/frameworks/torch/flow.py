@@ -11,8 +11,8 @@ import itertools
 import linecache
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from types import FrameType
-from typing import NamedTuple
+
+from safe_numpy.diagnosis.facts import Site
 
 _MAKERS = frozenset(
     {"from_numpy", "as_tensor", "tensor", "from_dlpack", "new_tensor", "convert_to_tensor", "constant", "frombuffer"}
@@ -38,30 +38,14 @@ class Flow(Enum):
     UNKNOWN = "its way cannot be followed"
 
 
-class Position(NamedTuple):
-    """Where the user's code was running."""
-
-    filename: str
-    lineno: int
-    column: int | None = None
-    """in bytes, of the instruction; None: not known, as under ``-X no_debug_ranges``"""
-
-
-def find_position(frame: FrameType) -> Position:
-    """Return the place of the instruction that `frame` runs: several statements may stand on its line."""
-    places = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
-    lineno, _, column, _ = next(places, (None, None, None, None))
-    return Position(frame.f_code.co_filename, lineno or frame.f_lineno, column)
-
-
-def follow(positions: Sequence[Position]) -> Flow:
-    """Follow the array that the code at the first of these positions makes.
+def follow(sites: Sequence[Site]) -> Flow:
+    """Follow the array that the first of these lines makes.
 
     Args:
-        positions: where the user's code was running, the innermost first.
+        sites: the user's lines that were running, the innermost first.
     """
-    for position in positions:
-        scope, statement = _find_scope(position)
+    for site in sites:
+        scope, statement = _find_scope(site)
         if scope is None or statement is None:
             return Flow.UNKNOWN
         flow = _Scope(scope).follow(statement)
@@ -155,27 +139,31 @@ def _makes_tensor(node: ast.AST) -> bool:
     return function.attr in _MAKERS or (owner == "torch" and function.attr in _ONLY_TORCH)
 
 
-def _find_scope(position: Position) -> tuple[ast.AST | None, ast.stmt | None]:
-    """Return the innermost function, or the module, and the statement in it that stands at a position."""
+def _find_scope(site: Site) -> tuple[ast.AST | None, ast.stmt | None]:
+    """Return the innermost function, or the module, and the statement in it that was running."""
     try:
-        scope: ast.AST = ast.parse("".join(linecache.getlines(position.filename)))
+        scope: ast.AST = ast.parse("".join(linecache.getlines(site.filename)))
     except (SyntaxError, ValueError):
         return None, None
+    # where the instruction stands tells several statements on one line apart
+    columns = itertools.islice(site.code.co_positions() if site.code else (), site.lasti // 2, None)
+    lineno, _, column, _ = next(columns, (None, None, None, None))
     while True:
-        around = [s for s in _walk_statements(scope) if _is_around(s, position)]
+        if lineno is not None and column is not None:
+            around = [s for s in _walk_statements(scope) if _is_around(s, lineno, column)]
+        else:  # as under `-X no_debug_ranges`
+            around = [s for s in _walk_statements(scope) if s.lineno <= site.lineno <= (s.end_lineno or s.lineno)]
+            if [s.lineno for s in around].count(site.lineno) > 1:
+                return scope, None
         innermost = max(around, key=lambda s: (s.lineno, s.col_offset), default=None)
-        if position.column is None and [s.lineno for s in around].count(position.lineno) > 1:
-            return scope, None  # which of them, is not to be told
         if not isinstance(innermost, _SCOPES):
             return scope, innermost
         scope = innermost
 
 
-def _is_around(statement: ast.stmt, position: Position) -> bool:
-    start, end = (statement.lineno, statement.col_offset), (statement.end_lineno or 0, statement.end_col_offset or 0)
-    if position.column is None:
-        return start[0] <= position.lineno <= end[0]
-    return start <= (position.lineno, position.column) < end
+def _is_around(statement: ast.stmt, lineno: int, column: int) -> bool:
+    end = (statement.end_lineno or 0, statement.end_col_offset or 0)
+    return (statement.lineno, statement.col_offset) <= (lineno, column) < end
 
 
 def _walk_statements(scope: ast.AST) -> Iterator[ast.stmt]:

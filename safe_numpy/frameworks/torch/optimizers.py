@@ -19,10 +19,10 @@ from typing import Any
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
-from safe_numpy.callsite.frames import is_users, list_callers
+from safe_numpy.callsite.frames import is_users, list_callers, locate
 from safe_numpy.diagnosis.facts import Site
 from safe_numpy.frameworks.torch.detect import dtype_name
-from safe_numpy.frameworks.torch.flow import Flow, Position, find_position, follow
+from safe_numpy.frameworks.torch.flow import Flow, follow
 from safe_numpy.frameworks.torch.gradients import find_leaves, find_names
 
 _MOST_NODES = 10_000
@@ -45,8 +45,8 @@ class _Cut:
 
     site: Site
     expression: str
-    positions: Sequence[Position]
-    """where the user's code was running, the innermost first"""
+    sites: Sequence[Site]
+    """the user's lines that were running, the innermost first"""
     leaves: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
     """what was upstream of it since the latest step, by id"""
     step: int = -1
@@ -98,7 +98,7 @@ class OptimizerWatch:
         if cut is None:
             if len(self._cuts) >= _MOST_CUTS:
                 return sys.maxsize
-            cut = self._cuts[key] = _Cut(site, expression, _list_positions(frame))
+            cut = self._cuts[key] = _Cut(site, expression, _list_sites(frame))
         if not cut.is_to_walk(self.steps):
             return max(cut.next_step, self.steps + 1)
         leaves = [x] if x.grad_fn is None else find_leaves(x.grad_fn, time.perf_counter() + _SECONDS, _MOST_NODES)[0]
@@ -164,7 +164,7 @@ class OptimizerWatch:
 def _is_due(cut: _Cut, leaf: Tensor) -> bool:
     """Tell whether it is certain enough that this leaf would have a gradient without the cut."""
     if cut.flow is None:
-        cut.flow = follow(cut.positions)
+        cut.flow = follow(cut.sites)
     if cut.flow is Flow.ENDS:
         return False
     reference, steps = cut.starved.get(id(leaf), (None, 0))
@@ -173,9 +173,9 @@ def _is_due(cut: _Cut, leaf: Tensor) -> bool:
     return cut.flow is Flow.RETURNS or steps >= _PATIENCE
 
 
-def _list_positions(frame: FrameType) -> list[Position]:
+def _list_sites(frame: FrameType) -> list[Site]:
     users = (caller for caller in list_callers(frame) if is_users(caller))
-    return [find_position(caller) for caller in itertools.islice(users, _MOST_CALLERS)]
+    return [locate(caller) for caller in itertools.islice(users, _MOST_CALLERS)]
 
 
 def _name_all(leaves: Sequence[Tensor], stack: Sequence[FrameType]) -> list[str]:
