@@ -146,8 +146,8 @@ def _find_scope(site: Site) -> tuple[ast.AST | None, ast.stmt | None]:
     except (SyntaxError, ValueError):
         return None, None
     # where the instruction stands tells several statements on one line apart
-    columns = itertools.islice(site.code.co_positions() if site.code else (), site.lasti // 2, None)
-    lineno, _, column, _ = next(columns, (None, None, None, None))
+    places = itertools.islice(site.code.co_positions(), site.lasti // 2, None) if site.code else iter(())
+    lineno, _, column, _ = next(places, (None, None, None, None))
     while True:
         if lineno is not None and column is not None:
             around = [s for s in _walk_statements(scope) if _is_around(s, lineno, column)]
