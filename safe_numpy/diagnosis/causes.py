@@ -85,7 +85,7 @@ class Measures(NamedTuple):
 _OF_ALL = Measures(None, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, which would take 1 µs of every failure; but nobody changes one
 class Plan:
     """What is wrong with one tensor at one door, and the expressions over ``{x}`` that put it right."""
 

@@ -69,6 +69,8 @@ _LATE_CLASSES = {
 
 def is_a(x: Tensor, *names: str) -> bool:
     """Tell whether `x` is an instance of one of those classes."""
+    if type(x) in PLAIN:
+        return False
     return any(isinstance(x, getattr(sys.modules.get(m), name, ())) for name in names for m in _LATE_CLASSES[name])
 
 
@@ -148,7 +150,7 @@ def _has_no_storage(x: Tensor) -> bool:
 
 def is_batched(x: Tensor, door: Door) -> bool:
     """Tell whether `x` is a row of a batch, under torch.vmap."""
-    return any(_functorch.is_batchedtensor(level) for level in _levels(x))
+    return _functorch.is_functorch_wrapped_tensor(x) and any(map(_functorch.is_batchedtensor, _levels(x)))
 
 
 def _is_differentiated(x: Tensor) -> bool:

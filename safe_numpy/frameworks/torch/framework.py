@@ -113,7 +113,8 @@ def _plan_tensor(find_causes: Callable[[Any], Sequence[Cause]], x: Tensor, door:
     if type(x) in detect.PLAIN:
         measures = Measures(
             functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device),
-            _read(lambda: _count_bytes(x), 0),  # a backend may have no way to ask for a sparse tensor's parts
+            # a backend may have no way to ask for a sparse tensor's parts
+            x.nbytes if x.layout is torch.strided and not x.is_meta else _read(lambda: _count_bytes(x), 0),
             x.numel(),
             x.element_size(),
         )
