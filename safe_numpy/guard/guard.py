@@ -139,32 +139,34 @@ class Guard:
 
         Returns NotImplemented if the conversion itself fails: stock, which gives no error here, is asked instead.
         """
-        return self._try(x, door, find_direct_caller(2))
+        try:
+            INSIDE.busy = True
+            return convert(self.framework, x, door, find_direct_caller(2), examine(self.framework, x, door))
+        except (ConversionWarning, HazardWarning):
+            raise
+        except Exception:
+            return NotImplemented
+        finally:
+            INSIDE.busy = False
 
     def convert_ahead(self, x: Any, plan: Plan) -> Any:
         """Convert `x` by the plan that was foreseen, without asking the stock code first.
 
-        Returns NotImplemented where that is not this guard's business now: inside no_grad, for one, nothing is wrong.
+        Returns NotImplemented where that is not this guard's business now, as inside no_grad, where nothing is wrong;
+        or where it fails, be it since the user's filters make an error of our warning. Then stock's own comes first.
         """
         if not plan.problems or INSIDE.busy or not self.active or MODE.get() is not _PERMISSIVE:
             return NotImplemented
-        direct = find_direct_caller(3)
-        door = _NUMPY if direct.f_code is not self.framework.array_code else Door.ARRAY
-        try:
-            return self._try(x, door, direct, plan)
-        except (ConversionWarning, HazardWarning):
-            return NotImplemented  # the user's filters make an error of it: stock's own is to be its cause
-
-    def _try(self, x: Any, door: Door, direct: FrameType, plan: Plan | None = None) -> Any:
         try:
             INSIDE.busy = True
-            if door is not _NUMPY and _is_unwanted(door):
-                return NotImplemented
-            return convert(self.framework, x, door, direct, plan or examine(self.framework, x, door))
-        except (ConversionWarning, HazardWarning):
-            raise
+            direct, door = find_direct_caller(3), _NUMPY
+            if direct.f_code is self.framework.array_code:
+                door = Door.ARRAY
+                if _is_unwanted(door):
+                    return NotImplemented
+            return convert(self.framework, x, door, direct, plan)
         except Exception:
-            return NotImplemented  # the stock code is asked, and its error answered, if it has one
+            return NotImplemented
         finally:
             INSIDE.busy = False
 
