@@ -37,7 +37,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     safe_numpy.install()
     yield
     safe_numpy.install()
-    assert not setting.is_in_block()
+    assert setting._block.get() is None
 
 
 @pytest.hookimpl(wrapper=True)

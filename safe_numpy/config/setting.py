@@ -128,11 +128,6 @@ def leave_block() -> None:
     _block.set(block and block.outer)
 
 
-def is_in_block() -> bool:
-    """Tell whether a block encloses the caller."""
-    return _block.get() is not None
-
-
 def clean_word(word: str) -> str:
     """Return a word without quotes, which `%env SAFE_NUMPY="1"` stores, in small letters."""
     return word.strip().strip("\"'").strip().lower()

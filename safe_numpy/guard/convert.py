@@ -52,11 +52,8 @@ def convert(framework: Framework, x: Any, door: Door, direct: FrameType, plan: P
     if instruction is None:
         frame = find_caller(direct).frame
         instruction = LEDGER.instructions.get((id(frame.f_code), frame.f_lasti))
-    if (
-        instruction is None
-        or not instruction.entry.warned
-        or not (plan.array in instruction.met or instruction.is_settled)
-    ):
+    is_new = instruction is None or not (plan.array in instruction.met or instruction.is_settled)
+    if instruction is None or is_new or not instruction.entry.warned:
         instruction = _meet(framework, x, door, direct, plan, instruction)
     if plan.cuts and (watch := framework.watch) is not None and instruction.look_at <= watch.steps:
         _watch(framework, x, instruction, direct)

@@ -218,12 +218,8 @@ class _Transformer(libcst.CSTTransformer):
         if edit is None:
             return updated_node
         bare = original_node.with_changes(lpar=(), rpar=())
-        if _squeeze(self._module.code_for_node(bare)) != _squeeze(edit.old):
+        if "".join(self._module.code_for_node(bare).split()) != "".join(edit.old.split()):
             return updated_node
         self.pending.remove(edit)
         new = libcst.parse_expression(f"({edit.new}\n)", config=self._module.config_for_parsing)
         return new.with_changes(lpar=updated_node.lpar, rpar=updated_node.rpar)
-
-
-def _squeeze(text: str) -> str:
-    return "".join(text.split())

@@ -116,9 +116,9 @@ def describe_status() -> str:
     """Return a few lines for a person."""
     guarded = [name for name in FRAMEWORKS if name in sys.modules]
     waiting = [name for name in FRAMEWORKS if name not in sys.modules]
-    if not is_installed():
-        return f"mode {modes.get_mode().value}, set by {modes.MODE.get_speaker()}; no guard is installed"
     lines = [f"mode {modes.get_mode().value}, set by {modes.MODE.get_speaker()}"]
+    if not is_installed():
+        return f"{lines[0]}; no guard is installed"
     lines += [f"{s.name} {s.get()!r}, set by {s.get_speaker()}" for s in modes.POLICIES if s.get() != s.default]
     lines += [f"guarded: {', '.join(guarded)}"] if guarded else []
     lines += [f"guarded once imported: {', '.join(waiting)}"] if waiting else []

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -64,31 +65,16 @@ def count_noun(n: int, noun: str) -> str:
 
 def name_place(filename: str, lineno: int) -> str:
     """Return the file, relative to the working directory where it lies below that, and the line; or the cell."""
-    cell = _name_cell(filename)
+    cell = None
+    with suppress(Exception):  # no IPython, or one before 8.0
+        cell = sys.modules["IPython"].get_ipython().compile.format_code_name(filename)
     if cell:
-        return f"{cell}, line {lineno}"
-    return f"{_relate(filename)}:{lineno}"
-
-
-def _name_cell(filename: str) -> str:
-    """Return ``Cell In[5]``, as IPython's own tracebacks say; nothing for what is no cell."""
-    interactive = sys.modules.get("IPython")
-    if interactive is None:
-        return ""
-    try:
-        shell = interactive.get_ipython()
-        name = shell and shell.compile.format_code_name(filename)  # IPython 8.0
-        return " ".join(name) if name else ""
-    except Exception:
-        return ""
-
-
-def _relate(filename: str) -> str:
-    try:
+        return f"{' '.join(cell)}, line {lineno}"  # ``Cell In[5]``, as IPython's own tracebacks say
+    with suppress(OSError, ValueError):  # the working directory is gone, or on another drive
         relative = os.path.relpath(filename)
-    except (OSError, ValueError):  # the working directory is gone, or on another drive
-        return filename
-    return filename if filename.startswith("<") or relative.startswith(os.pardir) else relative
+        if not filename.startswith("<") and not relative.startswith(os.pardir):
+            return f"{relative}:{lineno}"
+    return f"{filename}:{lineno}"
 
 
 def get_rank() -> int | None:

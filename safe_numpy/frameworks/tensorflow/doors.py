@@ -56,7 +56,7 @@ def find_targets(guard: Guard) -> list[Target]:
     exported = [Target(_EAGER, "__dlpack__", functools.partial(_guard_dlpack, guard))]
     return [
         *(exported if hasattr(_EAGER, "__dlpack__") else ()),  # older ones have none
-        Target(_EAGER, "numpy", functools.partial(method, Door.NUMPY, inspect=functools.partial(_watch_tape, guard))),
+        Target(_EAGER, "numpy", functools.partial(_guard_eager, guard)),
         Target(_EAGER, "__array__", functools.partial(method, Door.ARRAY)),
         Target(_VARIABLE, "numpy", functools.partial(method, Door.NUMPY)),
         Target(tf.Tensor, "__array__", functools.partial(method, Door.ARRAY)),
@@ -112,12 +112,31 @@ def _guard_dlpack(guard: Guard, stock: Callable[..., Any]) -> Callable[..., Any]
     return guard_method(guard, Door.DLPACK, export)
 
 
+def _guard_eager(guard: Guard, stock: Callable[..., Any]) -> Callable[..., Any]:
+    guarded = guard_method(guard, Door.NUMPY, stock, inspect=functools.partial(_watch_tape, guard))
+    is_idle = _tapes.TFE_Py_TapeSetIsEmpty
+
+    @functools.wraps(stock)
+    def numpy(self: Any) -> Any:  # stock takes no arguments, and a call without them is the fast one
+        if is_idle():
+            try:
+                return stock(self)
+            except Exception:
+                pass  # it is asked again, and the error answered there
+        __tracebackhide__ = True
+        handed_on = [self]
+        del self  # the traceback holds this frame, which must not hold the tensor
+        return guarded(handed_on.pop())
+
+    return numpy
+
+
 def _watch_tape(guard: Guard, x: Any) -> Outcome | None:
     """Warn where the array leaves a tape that records the tensor: what is computed from it has no gradient.
 
     Returns an outcome with the error to raise, in strict mode.
     """
-    if _tapes.TFE_Py_TapeSetIsEmpty() or not _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
+    if not _tapes.TFE_Py_TapeSetShouldRecordBackprop([x]):
         return None
     x = _find_variable(find_direct_caller(), x)
     outcome = guard.check(x, Door.NUMPY)

@@ -26,6 +26,8 @@ from safe_numpy.diagnosis.memory import ALWAYS_FITS
 from safe_numpy.frameworks.torch import detect
 
 _find_transform = torch._C._functorch.peek_interpreter_stack
+_compare_keys, _get_keys, _DENSE_ON_HOST = detect.compare_keys, detect.get_keys, detect.DENSE_ON_HOST
+_is_grad_enabled = torch.is_grad_enabled
 
 _ARRAY_DOORS = EVERY_DOOR - {Door.DLPACK}
 _FORCED = frozenset({Door.FORCE})
@@ -273,7 +275,7 @@ def foresee(x: Tensor) -> Plan | None:
 
     It is known by dtype and gradient. None: that takes a closer look. `x` is of a class in `PLAIN`.
     """
-    if detect.compare_keys(detect.get_keys(x)) != detect.DENSE_ON_HOST or not x.is_contiguous():
+    if _compare_keys(_get_keys(x)) != _DENSE_ON_HOST or not x.is_contiguous():
         return None
     if _find_transform() is not None:
         return None  # it would wrap the array-to-be, and what `_plan_all` makes
@@ -289,7 +291,7 @@ def foresee(x: Tensor) -> Plan | None:
         is_large = 4 * nbytes >= ALWAYS_FITS or MAX_BYTES.get() is not None
         if is_large or DTYPE.get() != "float32":  # before `_plan_all` is asked, which remembers what held then
             return None
-    return _plan_all(dtype, x.requires_grad and torch.is_grad_enabled())
+    return _plan_all(dtype, x.requires_grad and _is_grad_enabled())
 
 
 @functools.cache
