@@ -159,7 +159,7 @@ class Guard:
             return NotImplemented
         try:
             INSIDE.busy = True
-            # as `find_direct_caller`, in a fifth of its time: only ``numpy()`` calls this, and nothing of ours calls that
+            # as `find_direct_caller`, in a fifth of its time: ``numpy()`` calls this, and nothing of ours calls that
             direct, door = sys._getframe(2), _NUMPY
             if direct.f_code is self.framework.array_code:
                 door = Door.ARRAY

@@ -147,7 +147,8 @@ class OptimizerWatch:
                 if id(leaf) not in own or not leaf.requires_grad:
                     continue
                 if leaf.grad is not None:
-                    self._note_fed(leaf)
+                    if id(leaf) not in self._fed:
+                        self._note_fed(leaf)
                 elif self._fed.get(id(leaf), lambda: None)() is not leaf and _is_due(cut, leaf):
                     due.append(leaf)
                     self._note_fed(leaf)  # told once
@@ -156,9 +157,8 @@ class OptimizerWatch:
         return found
 
     def _note_fed(self, leaf: Tensor) -> None:
-        if id(leaf) not in self._fed:
-            fed, key = self._fed, id(leaf)
-            fed[key] = weakref.ref(leaf, lambda reference: fed.pop(key, None))
+        fed, key = self._fed, id(leaf)
+        fed[key] = weakref.ref(leaf, lambda reference: fed.pop(key, None))
 
 
 def _is_due(cut: _Cut, leaf: Tensor) -> bool:
