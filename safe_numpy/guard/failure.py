@@ -72,15 +72,15 @@ class Failure(NamedTuple):
         reading, plan = NOTHING_READ, self.plan
         problems: Sequence[Problem] = plan.problems
         remarks: Sequence[str] = ()
-        caller, stack = find_caller_in(unroll(traceback), self.site, self.framework.array_code)
-        if caller is not None:
-            try:
+        try:
+            caller, stack = find_caller_in(unroll(traceback), self.site, self.framework.array_code)
+            if caller is not None:
                 reading = read_source(
                     lambda lookup: lookup.read_site(self.introspection, plan, self.site, caller), NOTHING_READ
                 )
                 problems, remarks = self.introspection.look_closer(problems, reading.path, stack)
-            except Exception:  # what is there already is worth showing
-                pass
+        except Exception:  # what is there already is worth showing
+            pass
         # what is right for an element is no fix for a list that is not to be found
         is_lost = plan.is_for_elements and reading.fix is None
         plan = replace(plan, problems=tuple(problems), array=None if is_lost else plan.array)
