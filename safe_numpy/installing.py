@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from safe_numpy.config.modes import Mode, find_demand, get_mode, on_demand, on_wake
+from safe_numpy.config.modes import LOCK, Mode, find_demand, get_mode, on_demand, on_wake
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.ledger import at_exit
 from safe_numpy.patching import PatchStack, when_imported
@@ -22,7 +21,6 @@ class _Installed:
     """What is in place."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
         self.patches = PatchStack()
         self.consumers = PatchStack()
         """constructors of libraries that take tensors apart, while somebody is in strict mode"""
@@ -38,7 +36,7 @@ _state: _Installed = globals().get("_state") or _Installed()  # a reload of this
 
 def install() -> None:
     """Guard torch: at once if it is imported already, else as soon as it is. Harmless when called twice."""
-    with _state.lock:
+    with LOCK:
         _state.asleep = False
         if _state.installed:
             return
@@ -59,7 +57,7 @@ def uninstall() -> None:
     A guard that another library has patched over stays where it is, lets everything through, and is named in a
     warning. Harmless when called twice.
     """
-    with _state.lock:
+    with LOCK:
         _state.installed = _state.asleep = False
         excepthook.remove_hooks()
         for guard in _state.guards.values():
@@ -87,7 +85,7 @@ def is_installed() -> bool:
 
 
 def _on_import(module: ModuleType) -> None:
-    with _state.lock:
+    with LOCK:
         if _state.installed:
             _guard_if_loaded(module.__name__)
 
@@ -110,7 +108,7 @@ def _guard_if_loaded(module: str) -> None:
 
 def _follow_mode(mode: Mode) -> None:
     """Hand on which mode is the most demanding one that holds anywhere; what looks at lists is for strict mode."""
-    with _state.lock:
+    with LOCK:
         for guard in _state.guards.values():
             guard.framework.follow_mode(mode)
         _state.consumers.undo()

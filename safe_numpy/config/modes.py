@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from safe_numpy.config import setting as settings
 from safe_numpy.config.setting import SWITCH, Block, Setting, make_parser
@@ -204,15 +204,19 @@ def _parse_all(mode: object, given: Mapping[str, object]) -> dict[str, Any]:
     return values
 
 
-_RANKS = (Mode.STRICT, Mode.PERMISSIVE)
-"""the modes that a conversion that works has to know of, the more demanding first"""
+LOCK = threading.RLock()
+"""for what holds, and what is installed: one lock, since a block may end, by garbage collection, anywhere"""
 
-_lock = threading.RLock()  # a block may end, by garbage collection, while another begins
-_blocks: dict[weakref.ref[Block], Mode] = {}
-"""those of the above in blocks that are open, or in contexts that were copied from one and live on"""
-_listeners: list[Callable[[Mode], None]] = []
-_told: list[Mode] = []
-"""what the listeners know; empty or one"""
+
+class _Demand:
+    """The modes that a conversion that works has to know of: who is in one, and what was last told."""
+
+    blocks: ClassVar[dict[weakref.ref[Block], Mode]] = {}
+    """blocks that are open, or live on in contexts that were copied in them"""
+    strict = permissive = 0
+    """how many of them are in that mode"""
+    told: Mode | None = None
+    listeners: ClassVar[list[Callable[[Mode], None]]] = []
 
 
 def on_demand(listener: Callable[[Mode], None]) -> None:
@@ -220,7 +224,7 @@ def on_demand(listener: Callable[[Mode], None]) -> None:
 
     It is STRICT, PERMISSIVE, or else EXPLAIN; anywhere: for the process, or in a block of any thread or task.
     """
-    _listeners.append(listener)
+    _Demand.listeners.append(listener)
     listener(find_demand())
 
 
@@ -230,29 +234,37 @@ def find_demand() -> Mode:
 
 
 def _pick_demand(outside: Mode) -> Mode:
-    alive = {*_blocks.copy().values(), outside}
-    return next((mode for mode in _RANKS if mode in alive), Mode.EXPLAIN)
+    if _Demand.strict or outside is Mode.STRICT:
+        return Mode.STRICT
+    return Mode.PERMISSIVE if _Demand.permissive or outside is Mode.PERMISSIVE else Mode.EXPLAIN
 
 
 def _note_block(block: Block) -> None:
     mode = block.values["mode"]
-    if mode in _RANKS:
-        with _lock:
-            _blocks[weakref.ref(block, _forget_block)] = mode
-            _notify()
+    if mode is Mode.STRICT or mode is Mode.PERMISSIVE:
+        with LOCK:
+            _Demand.blocks[weakref.ref(block, _forget_block)] = mode
+            _count_block(mode, 1)
 
 
 def _forget_block(reference: weakref.ref[Block]) -> None:
-    with _lock:
-        del _blocks[reference]
-        _notify()
+    with LOCK:
+        _count_block(_Demand.blocks.pop(reference), -1)
+
+
+def _count_block(mode: Mode, one: int) -> None:
+    if mode is Mode.STRICT:
+        _Demand.strict += one
+    else:
+        _Demand.permissive += one
+    _notify()
 
 
 def _notify() -> None:
-    with _lock:
-        while [wanted := _pick_demand(MODE.current)] != _told:  # it may change meanwhile
-            _told[:] = [wanted]
-            for listener in _listeners:
+    with LOCK:
+        while (wanted := _pick_demand(MODE.current)) is not _Demand.told:  # it may change meanwhile
+            _Demand.told = wanted
+            for listener in _Demand.listeners:
                 listener(wanted)
 
 
