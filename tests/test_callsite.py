@@ -8,6 +8,7 @@ import sys
 import textwrap
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -291,3 +292,73 @@ def test_lookup_is_quick(tmp_path: Path) -> None:
         assert warm < 1
 
     scope["last"](look, 0)
+
+
+DECORATED = """
+import functools, inspect
+import numpy as np
+
+def inject(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function("session", *args)
+    return wrapper
+
+def swap(function):
+    @functools.wraps(function)
+    def wrapper(q, p):
+        return function(p, q)
+    return wrapper
+
+def drop(function):
+    @functools.wraps(function)
+    def wrapper(t, *rest):
+        return function(t)
+    return wrapper
+
+def sign(function):
+    def wrapper(t):
+        return function(t)
+    wrapper.__signature__ = inspect.Signature()
+    return wrapper
+
+@inject
+def injected(session, t): return np.asarray(t)
+@swap
+def swapped(p, q): return np.asarray(p), np.asarray(q)
+@drop
+def dropped(t): return np.asarray(t)
+@sign
+def signed(t): return np.asarray(t)
+def plain(t, *rest, key=None): return np.asarray(t), np.asarray(rest[0] if rest else key)
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("lib.injected(x * 2)", "x * 2"),
+        ("lib.swapped(x * 2, y * 3)", "y * 3"),
+        ("lib.dropped(x * 2, 1)", "x * 2"),
+        ("lib.signed(x * 2)", "x * 2"),
+        ("lib.plain(1, y * 3)", "y * 3"),
+        ("lib.plain(1, key=y * 3)", "y * 3"),
+    ],
+)
+def test_a_temporary_is_known_by_the_parameter_of_the_code_that_ran(call: str, name: str, tmp_path: Path) -> None:
+    """A decorated function shows the signature of what it wraps, and is called by its own."""
+    file = tmp_path / "site-packages" / "lib.py"
+    file.parent.mkdir()
+    file.write_text(DECORATED)
+    library: dict[str, Any] = {"__name__": "lib", "__file__": str(file)}
+    exec(compile(DECORATED, str(file), "exec"), library)
+    program = tmp_path / "program.py"
+    program.write_text(f"{call}\n")
+    x, y = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError) as caught:
+        exec(compile(f"{call}\n", str(program), "exec"), {"lib": SimpleNamespace(**library), "x": x, "y": y})
+    error = caught.value
+    assert isinstance(error, safe_numpy.ConversionError)
+    assert error.diagnosis is not None
+    assert (error.diagnosis.name, error.diagnosis.named) == (name, True)
+    assert f"({name}).detach().numpy()" in (error.diagnosis.shown or "")

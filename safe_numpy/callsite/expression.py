@@ -13,7 +13,7 @@ from collections import ChainMap, OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pure_eval
@@ -234,16 +234,19 @@ def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: Fra
 
     Only parameters to which that function never assigns: else what it holds need not be what the line gave.
     """
-    function = evaluator.find(call.func)
+    function, code = evaluator.find(call.func), called.f_code
     keywords = {k.arg: k.value for k in call.keywords if k.arg is not None}
     is_plain = len(keywords) == len(call.keywords) and not any(isinstance(a, ast.Starred) for a in call.args)
-    if x is None or not is_plain or not _is_code_of(function, called.f_code):
+    if x is None or not is_plain or not _is_code_of(function, code):
         return None
-    values, assigned = read_variables(called), _find_assigned(called.f_code)
-    for name, given in inspect.signature(function).bind(*call.args, **keywords).arguments.items():
+    values, assigned = read_variables(called), _find_assigned(code)
+    # of the code that runs: a function may show the signature of another, that it wraps
+    bare = FunctionType(code, {}, closure=tuple(CellType() for _ in code.co_freevars))
+    receiver = [call.func] if type(function) is MethodType else []
+    for name, given in inspect.signature(bare).bind_partial(*receiver, *call.args, **keywords).arguments.items():
         nodes, held = (given, values.get(name)) if isinstance(given, tuple) else ((given,), (values.get(name),))
         if name not in assigned and isinstance(held, tuple):
-            found = [node for node, value in zip(nodes, held, strict=False) if value is x]
+            found = [node for node, value in zip(nodes, held, strict=False) if value is x and node is not call.func]
             if found:
                 return Occurrence(found[0])
     return None

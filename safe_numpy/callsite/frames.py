@@ -17,7 +17,7 @@ OWN_VARIABLE = "SAFE_NUMPY_OWN"
 
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _ZIPPED_STDLIB = os.path.join(sys.base_prefix, "lib", f"python{sys.version_info.major}{sys.version_info.minor}.zip", "")
-_OURSELVES = os.path.dirname(os.path.dirname(__file__)) + os.sep
+OURSELVES = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _PACKAGE = __name__.partition(".")[0]
 _MOST_FRAMES = 1000
@@ -70,7 +70,7 @@ def find_caller(direct: FrameType, array_code: CodeType | None = None) -> Caller
 def find_direct_caller(known: int = 1) -> FrameType:
     """Return the innermost frame that runs no code of ours; of the callers, so many are known to be ours."""
     frame = sys._getframe(known)
-    while frame.f_code.co_filename.startswith(_OURSELVES) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(OURSELVES) and frame.f_back is not None:
         frame = frame.f_back
     return frame
 
@@ -149,7 +149,7 @@ def is_foreign(filename: str) -> bool:
     """Tell whether a file is the standard library's, an installed package's or ours."""
     if any(mark in filename for mark in _PACKAGES):
         return True
-    return filename.startswith((_STDLIB, _ZIPPED_STDLIB, _OURSELVES))
+    return filename.startswith((_STDLIB, _ZIPPED_STDLIB, OURSELVES))
 
 
 def add_translator(mark: str, translator: Callable[[FrameType], Site | None]) -> None:

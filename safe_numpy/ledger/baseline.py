@@ -57,10 +57,6 @@ class Baseline:
         self.met.add(hazard)
         return self._accepts_all or hazard in self.accepted
 
-    def list_gone(self) -> list[Accepted]:
-        """Return what is accepted, and did not occur."""
-        return sorted(self.accepted - self.met)
-
 
 def read_baseline(path: Path) -> list[Accepted]:
     """Read a baseline file.
