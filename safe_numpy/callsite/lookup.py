@@ -48,13 +48,13 @@ def read_site(introspection: Introspection, plan: Plan, site: Site, caller: Call
     if found is None or not text:
         inside = running.find_text(running.node) if running.node is not None else ""
         is_curable = plan.array is not None and not plan.is_for_elements
-        correction = correct(running, replacements.find_unknown() if is_curable else {})
-        return replace(correction, inside=shorten(_put_on_one_line(inside), _MOST_INSIDE), source=source)
+        fixed = correct(running, replacements.find_unknown() if is_curable else {})
+        return replace(fixed, inside=shorten(_put_on_one_line(inside), _MOST_INSIDE), source=source)
     name = _put_on_one_line(text)
     name = put_in_parentheses(name) + found.path if found.path else name
     is_curable = plan.array is not None and not is_rewritten
-    correction = correct(running, replacements.find(introspection.find_tensor(), plan, found) if is_curable else {})
-    return replace(correction, name=name, path=found.path, source=source)
+    fixed = correct(running, replacements.find(introspection.find_tensor(), plan, found) if is_curable else {})
+    return replace(fixed, name=name, path=found.path, source=source)
 
 
 def name_argument(frame: FrameType, function: str) -> str | None:

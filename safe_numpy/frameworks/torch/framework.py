@@ -74,7 +74,7 @@ class Torch(Framework):
 
     def plan_hazards(self, x: Tensor, door: Door) -> Plan:
         plan = _plan_tensor(hazards.find_hazards, x, door)
-        return hazards.keep_silent(plan) if door is Door.DLPACK else plan
+        return hazards.keep_hazards(plan) if door is Door.DLPACK else plan
 
     def foresee(self, x: Tensor) -> Plan | None:
         is_plain = type(x) in detect.PLAIN and _forward_ad._current_level < 0

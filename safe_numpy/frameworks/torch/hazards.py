@@ -190,7 +190,7 @@ def find_hazards(x: Tensor) -> Sequence[Cause]:
     return (*known[:end], *HAZARDS, *known[end:])
 
 
-def keep_silent(plan: Plan) -> Plan:
+def keep_hazards(plan: Plan) -> Plan:
     """Return a plan with what DLPack exports without an error, though it should not."""
     problems = tuple(p for p in plan.problems if p.kind not in _LOUD)
     return replace(plan, problems=problems, headline=find_headline(problems, causes.STOCK_ORDER[Door.DLPACK]))
@@ -199,7 +199,7 @@ def keep_silent(plan: Plan) -> Plan:
 def describe_export(x: Tensor) -> str | None:
     """Return what is wrong with the capsule of `x`, and what to write instead; None: it is right."""
     plan, whole = make_plan(x, Door.DLPACK), make_plan(x, Door.NUMPY)
-    if plan is None or whole is None or not (problems := keep_silent(plan).problems):
+    if plan is None or whole is None or not (problems := keep_hazards(plan).problems):
         return None
     diagnosis = make_diagnosis(whole)
     reasons = "; ".join(diagnosis.fill(p.says.reason, p.facts) for p in problems)
