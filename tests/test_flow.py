@@ -8,8 +8,8 @@ from types import CodeType
 
 import pytest
 
+from safe_numpy.callsite.flow import Flow, follow, is_learnt_from
 from safe_numpy.diagnosis.facts import Site
-from safe_numpy.frameworks.torch.flow import Flow, follow
 
 ON_ONE_LINE: dict[str, tuple[Flow, str]] = {
     "in a branch": (
@@ -102,8 +102,91 @@ def find_marked(lines: list[str], call: str, mark: str, has_columns: bool) -> Si
     pending = [compile("".join(lines), "<flow>", "exec")]
     while pending:
         code = pending.pop()
-        for i, (first, _, column, _) in enumerate(code.co_positions()):
-            if (first, column) == start:
+        for i, (first, _, column, end) in enumerate(code.co_positions()):
+            if (first, column, end) == (*start, start[1] + len(call)):
                 return Site("<flow>", lineno, "f", code=code, lasti=2 * i)
         pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     raise AssertionError("no instruction stands there")
+
+
+LEARNT: dict[str, tuple[bool, str]] = {
+    "a loss": (True, "def f(x):\n loss = np.f(x)  # 3\n loss.backward()"),
+    "a loss by way of a name": (True, "def f(x):\n a = np.f(x)  # 3\n loss = a.sum() + b\n loss.backward()"),
+    "at once": (True, "def f(x):\n np.f(x).backward()  # 3"),
+    "a scaled loss": (True, "def f(x):\n loss = np.f(x)  # 3\n scaler.scale(loss).backward()"),
+    "accelerate": (True, "def f(x):\n loss = np.f(x)  # 3\n accelerator.backward(loss)"),
+    "a gradient": (True, "def f(x):\n y = np.f(x)  # 3\n return torch.autograd.grad(y.sum(), x)"),
+    "a criterion": (True, "for x in xs:\n loss = mse(np.f(x), y)  # 3\n loss.backward()"),
+    "a sum": (True, "total = 0\nfor x in xs:\n total += np.f(x)  # 3\ntotal.backward()"),
+    "a list": (True, "losses = []\nfor x in xs:\n losses.append(np.f(x))  # 3\nsum(losses).backward()"),
+    "a helper": (True, "def g(a):\n a.sum().backward()\ndef f(x):\n g(np.f(x))  # 3"),
+    "a helper's result": (True, "def s(x):\n return np.f(x)  # 3\nloss = s(x)  # 2\nloss.backward()"),
+    "forward": (True, "class N:\n def forward(self, x):\n  return np.f(x)  # 3"),
+    "forward's next layer": (
+        True,
+        "class N:\n def forward(self, x):\n  h = np.f(x)  # 3\n  u = self.l(h)",
+    ),
+    "forward's list of layers": (True, "class N:\n def forward(self, x):\n  u = self.l[0](np.f(x))  # 3"),
+    "forward's torch": (True, "class N:\n def forward(self, x):\n  u = torch.relu(np.f(x))  # 3"),
+    "called by forward": (
+        True,
+        "class N:\n def f(self, x):\n  return np.f(x)  # 3\n def forward(self, x):\n  return s(x)  # 2",
+    ),
+    "a training step": (
+        True,
+        "class N:\n def training_step(self, b):\n  loss = np.f(x)  # 3\n  return loss",
+    ),
+    "a member": (
+        True,
+        "class N:\n def f(self, x):\n  self.h = np.f(x)  # 3\n def g(self):\n  self.h.sum().backward()",
+    ),
+    "a chain": (True, "y = np.f(x).unsqueeze(0)  # 3"),
+    "a chain of arrays too": (False, "y = np.f(x).view(-1)  # 3"),
+    "the next line": (True, "y = np.f(x)  # 3\ny = y.requires_grad_()"),
+    "a closure": (
+        True,
+        "def f():\n def closure():\n  l = np.f(x)  # 3\n  l.backward()\n o.step(closure)",
+    ),
+    "printed": (False, "print(np.f(x))  # 3"),
+    "formatted": (False, "for x in xs:\n print(f'{np.f(x)}')  # 3"),
+    "plotted": (False, "class N:\n def forward(self, x):\n  plt.plot(np.f(x))  # 3\n  return self.l(x)"),
+    "printed in forward": (False, "class N:\n def forward(self, x):\n  print(np.f(x))  # 3\n  return x"),
+    "asked in forward": (
+        False,
+        "class N:\n def forward(self, x):\n  if np.f(x).any():  # 3\n   return x",
+    ),
+    "logged": (False, "self.log('loss', np.f(x))  # 3\nloss.backward()"),
+    "a history": (
+        False,
+        "for x in xs:\n history.append(np.f(x))  # 3\n loss.backward()\nprint(np.mean(history))",
+    ),
+    "a metric": (False, "for x in xs:\n acc = score(y, np.f(x))  # 3\n loss.backward()\n total += acc"),
+    "a loss's value": (
+        False,
+        "for x in xs:\n loss = x = c(z)\n loss.backward()\n loss = np.f(x)  # 3\n total += loss",
+    ),
+    "a condition": (False, "if np.f(x) < best:  # 3\n loss.backward()"),
+    "a shape": (False, "n = np.f(x).shape  # 3\n(loss / n[0]).backward()"),
+    "saved": (False, "np.save('a', np.f(x))  # 3"),
+    "thrown away": (False, "np.f(x)  # 3"),
+    "returned to nobody in sight": (False, "def f(x):\n return np.f(x)  # 3"),
+    "no source": (False, ""),
+}
+
+
+@pytest.mark.parametrize("case", LEARNT)
+def test_learnt(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, source = LEARNT[case]
+    lines = source.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, "<flow>", (len(source), None, lines, "<flow>"))
+    for has_columns in (True, False):
+        marks = [(mark, code) for mark, code in (("# 3", "np.f(x)"), ("# 2", "s(x)")) if mark in source]
+        calls = [
+            (mark, code.replace("(x)", "(loss)") if f"f(loss)  {mark}" in source else code) for mark, code in marks
+        ]
+        running = [find_marked(lines, code, mark, has_columns) for mark, code in calls]
+        is_clear = has_columns or case not in NEED_COLUMNS
+        assert is_learnt_from(running or [Site("<flow>", 1, "f")]) is (expected and is_clear), has_columns
+
+
+NEED_COLUMNS = {"a chain", "the next line"}

@@ -19,10 +19,10 @@ from typing import Any
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
+from safe_numpy.callsite.flow import Flow, follow
 from safe_numpy.callsite.frames import is_users, list_callers, locate
 from safe_numpy.diagnosis.facts import Site
 from safe_numpy.frameworks.torch.detect import dtype_name
-from safe_numpy.frameworks.torch.flow import Flow, follow
 from safe_numpy.frameworks.torch.gradients import find_leaves, find_names
 
 _MOST_NODES = 10_000
