@@ -129,6 +129,56 @@ def test_of_several_statements_on_one_line_the_right_one_is_followed() -> None:
     assert collect(lambda: fit(Net(lambda h: one_line(h, detour=False)))) == []
 
 
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning")
+@pytest.mark.parametrize("case", ["a ufunc", "a function", "an operator"])
+def test_numpy_makes_a_tensor_of_the_array_at_once(case: str) -> None:
+    """By ``Tensor.__array_wrap__``: no function that makes tensors stands in the source."""
+
+    class Wrapping(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.body(x)
+            if case == "a ufunc":
+                return self.head(np.tanh(h))
+            if case == "a function":
+                h = np.clip(h, -1, 1)
+                return self.head(h)
+            return self.head(h * np.ones((3, 4), np.float32))
+
+    def run(train: Any) -> None:
+        train(Wrapping(), steps=1)
+
+    (warning,) = collect(lambda: run(fit))
+    assert find_names(warning) == ["body.weight", "body.bias"]
+    hidden: dict[str, Any] = {}
+    exec(compile(FIT, "<trainer>", "exec"), hidden)  # a loop without source, as a library's
+    (warning,) = collect(lambda: run(hidden["fit"]))
+    assert find_names(warning) == ["body.weight", "body.bias"]
+
+
+FIT = """
+import torch
+def fit(net, steps):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(steps):
+        net(torch.ones(3, 4)).sum().backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning")
+def test_what_numpy_makes_a_tensor_of_and_is_only_looked_at() -> None:
+    net, seen = Net(), []
+
+    def look() -> None:
+        h = net.spare(torch.ones(1, 4))
+        seen.append(np.abs(h).mean())
+        assert np.isfinite(h).all()
+        shown = f"{np.exp(h)}"
+        assert shown
+
+    assert collect(lambda: fit(net, steps=30, each=look)) == []
+
+
 def test_one_parameter() -> None:
     net = Net(networks.detour)
     net.body.bias.requires_grad_(False)

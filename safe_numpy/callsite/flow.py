@@ -28,6 +28,7 @@ from safe_numpy.callsite.syntax import (
     computes_gradient,
     find_place,
     is_showing,
+    is_wrapped,
     list_own_variables,
     list_read_variables,
     makes_tensor,
@@ -72,21 +73,23 @@ def follow(sites: Sequence[Site]) -> Flow:
     Args:
         sites: the user's lines that were running, the innermost first.
     """
-    held, is_lost, trees = _Held.PART, False, dict[str, ast.Module]()
+    held, is_lost, has_tensor, trees = _Held.PART, False, False, dict[str, ast.Module]()
     for site in sites:
         walk = _walk_from(site, held, trees)
         if walk is None:
             return Flow.UNKNOWN
         if walk.is_learnt:
             return Flow.RETURNS
-        is_lost |= walk.is_lost
+        has_tensor |= walk.has_tensor
+        # what a library's trainer does with a result of forward stands in no line of the user's
+        is_lost |= walk.is_lost or walk.is_forward
         if not walk.returned:
             is_only_shown = walk.is_shown and not walk.is_used and not is_lost
-            if walk.has_tensor and not is_only_shown:
+            if has_tensor and not is_only_shown:
                 return Flow.RETURNS
             return Flow.UNKNOWN if is_lost else Flow.ENDS
         held = walk.returned
-    return Flow.RETURNS if _Held.TENSOR in held else Flow.UNKNOWN
+    return Flow.RETURNS if has_tensor and _Held.TENSOR in held else Flow.UNKNOWN
 
 
 def is_learnt_from(sites: Sequence[Site]) -> bool:
@@ -131,14 +134,14 @@ class _Walk:
         """what variables, and members such as ``self.x``, hold at this point"""
         self._ever: dict[str, _Held] = {}
         """what they held at any point"""
-        self._is_forward = any(isinstance(s, FUNCTIONS) and s.name in FORWARD for s in place.scopes)
+        self.is_forward = any(isinstance(s, FUNCTIONS) and s.name in FORWARD for s in place.scopes)
         self._starts = self._tests = False
         self.returned = _NOTHING
         self.is_learnt = False
         self.is_lost = False
         """it went where it cannot be followed"""
         self.has_tensor = self.is_shown = self.is_used = False
-        """of a tensor that was made of it: there is one, it was shown, it was handed to a call without a result"""
+        """a tensor was made of it by name, a tensor of it was shown, and handed to a call whose result nobody takes"""
 
     def run(self) -> None:
         """Walk to the end, and then into the functions and methods that see the same variables."""
@@ -146,7 +149,7 @@ class _Walk:
             self.returned |= self._evaluate(self._scope.body)
             return
         self._run_all(getattr(self._scope, "body", []))
-        self.is_learnt |= self._is_forward and _Held.TENSOR in self.returned
+        self.is_learnt |= self.is_forward and _Held.TENSOR in self.returned
         statements = list(walk_statements(self._scope))
         for statement in statements:
             if isinstance(statement, (ast.Global, ast.Nonlocal)) and not self._ever.keys().isdisjoint(statement.names):
@@ -273,10 +276,9 @@ class _Walk:
     def _evaluate(self, node: ast.expr) -> _Held:
         """Return what the value of an expression holds; note where its parts go."""
         held = self._evaluate_parts(node)
-        if node is self._place.node:
-            held = self._first
-        self.has_tensor |= _Held.TENSOR in held
-        return held
+        if node is not self._place.node:
+            return held
+        return self._first | _Held.TENSOR if is_wrapped(node) else self._first
 
     def _evaluate_parts(self, node: ast.expr) -> _Held:
         match node:
@@ -357,15 +359,19 @@ class _Walk:
         if isinstance(function, ast.Attribute) and given and keeps:
             self._put_into(function.value, given)
         if makes_tensor(name, root):
+            self.has_tensor = True
             return held | _Held.TENSOR
         own = self._find_function(function)
         if own is not None:
             names = {a.arg for a in (*own[-1].args.posonlyargs, *own[-1].args.args, *own[-1].args.kwonlyargs)}
             return self._enter(own[-1], own, dict.fromkeys(names - {"self", "cls"}, held)) & ~_Held.ITSELF
-        if self._is_forward and not self._tests and _Held.TENSOR in given:
+        if self.is_forward and not self._tests and _Held.TENSOR in given:
             is_variable = isinstance(function, (ast.Name, ast.Attribute)) and root not in {"self", *TORCH_ROOTS}
             self.is_learnt |= not is_variable  # but a module, or a function of torch's
-        return held | _Held.TENSOR if given and HELPERS.fullmatch(name) else held
+        if given and HELPERS.fullmatch(name):
+            self.has_tensor = True
+            return held | _Held.TENSOR
+        return held
 
     def _find_function(self, function: ast.expr) -> list[Any] | None:
         """Return a function or method of the same file that is called, after the scopes around it."""

@@ -9,6 +9,7 @@ import ast
 import itertools
 import linecache
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ _ONLY_TORCH = frozenset({"asarray", "stack", "full"})
 
 TORCH_ROOTS = frozenset({"torch", "F", "nn"})
 _NUMPY_ROOTS = frozenset({"np", "numpy", "math", "scipy", "sp", "optimize"})
+
+_WRAPPED = frozenset({"clip", "round", "around", "cumsum", "cumprod"})
+"""NumPy's functions, beside the ufuncs, that hand their array to ``__array_wrap__`` of what they were given
+(https://github.com/numpy/numpy/blob/v2.4.0/numpy/_core/fromnumeric.py#L35-L67)"""
 
 KEEPERS = frozenset({"append", "appendleft", "extend", "extendleft", "add", "insert", "update", "put", "setdefault"})
 """methods by which containers take something in"""
@@ -202,3 +207,18 @@ def is_showing(name: str, root: str, is_given: bool) -> bool:
 def makes_tensor(name: str, root: str) -> bool:
     """Tell whether a function makes a tensor of an array."""
     return name in _MAKERS or (root == "torch" and name in _ONLY_TORCH)
+
+
+def is_wrapped(node: ast.expr) -> bool:
+    """Tell whether NumPy makes a tensor again of the array that it asks one for: ``np.tanh(x)``, ``x * array``.
+
+    Its ufuncs do, by the tensor's ``__array_wrap__``; operators of arrays are ufuncs.
+    """
+    if isinstance(node, (ast.BinOp, ast.UnaryOp)):
+        return True
+    path = name_path(node.func) if isinstance(node, ast.Call) else ""
+    root, _, name = path.partition(".")
+    numpy = sys.modules.get("numpy")
+    if root not in ("np", "numpy") or numpy is None:
+        return False
+    return name in _WRAPPED or isinstance(vars(numpy).get(name), numpy.ufunc)
