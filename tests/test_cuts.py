@@ -394,6 +394,40 @@ def test_it_keeps_nothing_alive() -> None:
     assert [reference() for reference in references] == [None] * len(references)
 
 
+def test_the_cuts_are_known_where_backward_fails() -> None:
+    safe_numpy.uninstall()
+    safe_numpy.install()
+    net = Net()
+
+    def run(net: nn.Module) -> None:
+        out = net(torch.ones(3, 4))
+        print(np.mean(out.numpy()))  # noqa: T201
+        hidden = out.numpy()
+        loss = torch.tensor(hidden.mean())
+        loss.backward()
+
+    with pytest.raises(RuntimeError, match="element 0 of tensors does not require grad"):
+        run(net)
+    (cut,) = WATCH.find_cuts()
+    assert (cut.site.filename, cut.site.function, cut.expression) == (__file__, "run", "out.numpy()")
+    assert Path(__file__).read_text().splitlines()[cut.site.lineno - 1].strip() == "hidden = out.numpy()"
+    alive = [weakref.ref(p) for p in net.parameters()]
+    del net
+    gc.collect()
+    assert [reference() for reference in alive] == [None] * len(alive)
+    assert len(WATCH.find_cuts()) == 1
+
+
+def test_the_newest_cut_is_the_last_and_they_are_few() -> None:
+    safe_numpy.uninstall()
+    safe_numpy.install()
+    x = torch.ones(2, requires_grad=True)
+    lines = [f"torch.tensor(x{' ' * i}.numpy()).sum()" for i in range(30)]
+    exec(compile("\n".join(lines), "<cuts>", "exec"), {"x": x, "torch": torch})
+    numbers = [cut.site.lineno for cut in WATCH.find_cuts()]
+    assert numbers == list(range(11, 31))
+
+
 def test_it_never_breaks_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> Any:
         raise KeyError("ours")

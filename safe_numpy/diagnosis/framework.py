@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import CodeType, FrameType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from safe_numpy.config.modes import Mode
 from safe_numpy.diagnosis.causes import Cause, Plan
@@ -52,6 +52,15 @@ class Introspection:
         return problems, ()
 
 
+class Cut(NamedTuple):
+    """A conversion of what has a gradient, in permissive mode."""
+
+    site: Site
+    """the user's line"""
+    expression: str
+    """the conversion as the line has it, ``h.numpy()``; where a library converts, the tensor; empty: not known"""
+
+
 class Watch(Protocol):
     """Looks after the gradients that conversions cut."""
 
@@ -60,6 +69,10 @@ class Watch(Protocol):
 
     def remember(self, x: Any, key: object, site: Site, expression: str, frame: FrameType) -> int:
         """Note a cut in the line `site`, which `frame` runs; return the `steps` of the next one worth a look."""
+
+    def find_cuts(self) -> Sequence[Cut]:
+        """Return the latest cuts of this process whose arrays may have been learnt from, the newest last."""
+        return ()
 
 
 class Framework(Protocol):

@@ -16,7 +16,7 @@ import tensorflow as tf
 from safe_numpy.callsite.frames import add_translator, read_variables
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Site, Subject
-from safe_numpy.diagnosis.framework import Framework
+from safe_numpy.diagnosis.framework import Framework, Watch
 from safe_numpy.frameworks.tensorflow import causes as table
 from safe_numpy.frameworks.tensorflow import doors
 from safe_numpy.frameworks.tensorflow.causes import CAUSES, INDEXED, find_graph, is_recorded
@@ -32,7 +32,7 @@ _ORDER = ("symbolic", "composite", "handle")
 _NAMES: Mapping[str, Any] = MappingProxyType({"tf": tf, "np": np})
 
 
-class _TapeWatch:
+class _TapeWatch(Watch):
     """Warns where a conversion leaves a tape: who is upstream, only the tape's own ``gradient`` finds out."""
 
     steps = 0

@@ -22,6 +22,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 from safe_numpy.callsite.flow import Flow, follow
 from safe_numpy.callsite.frames import is_users, list_callers, locate
 from safe_numpy.diagnosis.facts import Site
+from safe_numpy.diagnosis.framework import Cut, Watch
 from safe_numpy.frameworks.torch.detect import dtype_name
 from safe_numpy.frameworks.torch.gradients import find_leaves, find_names
 
@@ -30,6 +31,8 @@ _MOST_CUTS = 1000
 _MOST_CALLERS = 10
 _MOST_WALKS = 32
 """graphs that are walked for one line between two steps"""
+
+_MOST_TOLD = 20
 
 _EVERY_STEP = 8
 """so many steps are looked at one by one, and then ever fewer"""
@@ -62,6 +65,12 @@ class _Cut:
     flow: Flow | None = None
     """what becomes of the array; None: nobody has asked yet"""
 
+    def find_flow(self) -> Flow:
+        """Return what becomes of the array; the source is read once."""
+        if self.flow is None:
+            self.flow = follow(self.sites)
+        return self.flow
+
     def is_to_walk(self, step: int) -> bool:
         """Tell whether to look at a conversion before the next step; note that it is done."""
         if step != self.step:
@@ -75,7 +84,7 @@ class _Cut:
         return self.walks <= _MOST_WALKS
 
 
-class OptimizerWatch:
+class OptimizerWatch(Watch):
     """The cuts of this process, and the optimizers that meet them."""
 
     def __init__(self) -> None:
@@ -109,6 +118,14 @@ class OptimizerWatch:
         if self._handle is None:
             self._handle = register_optimizer_step_pre_hook(self._before_step)
         return self.steps
+
+    def find_cuts(self) -> Sequence[Cut]:
+        """Return the latest cuts whose arrays are not known to end in plots and metrics, the newest last; some twenty.
+
+        Reads source. Where ``backward()`` finds nothing to differentiate, it was most often the last of them.
+        """
+        latest = sorted(self._cuts.copy().values(), key=lambda cut: cut.number)[-_MOST_TOLD:]
+        return [Cut(cut.site, cut.expression) for cut in latest if cut.find_flow() is not Flow.ENDS]
 
     def forget(self) -> None:
         """Watch nothing any more."""
@@ -163,14 +180,13 @@ class OptimizerWatch:
 
 def _is_due(cut: _Cut, leaf: Tensor) -> bool:
     """Tell whether it is certain enough that this leaf would have a gradient without the cut."""
-    if cut.flow is None:
-        cut.flow = follow(cut.sites)
-    if cut.flow is Flow.ENDS:
+    flow = cut.find_flow()
+    if flow is Flow.ENDS:
         return False
     reference, steps = cut.starved.get(id(leaf), (None, 0))
     steps = steps + 1 if reference is not None and reference() is leaf else 1  # the id may be another's by now
     cut.starved[id(leaf)] = weakref.ref(leaf), steps
-    return cut.flow is Flow.RETURNS or steps >= _PATIENCE
+    return flow is Flow.RETURNS or steps >= _PATIENCE
 
 
 def _list_sites(frame: FrameType) -> list[Site]:
