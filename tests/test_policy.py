@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import os
+import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +21,7 @@ import safe_numpy
 from safe_numpy import ConversionWarning, Mode, get_mode, mode, set_mode
 from safe_numpy.config import modes as _modes
 from safe_numpy.config.setting import Setting
+from safe_numpy.guard.warn import HazardMemory
 
 LOW = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
 LOW = [name for name in LOW if hasattr(torch, name)]
@@ -304,3 +309,32 @@ def test_freed_data_is_refused_from_the_second_conversion_on(size: int) -> None:
     y.untyped_storage().resize_(size)
     with mode("strict"), pytest.raises(safe_numpy.SilentError):
         y.numpy()
+
+
+@pytest.mark.parametrize("kind", ["conversion", "hazard"])
+def test_threads_that_meet_at_a_new_line_warn_once(kind: str) -> None:
+    """With a filter that shows each: `warnings` itself tells doublets apart by no lock."""
+    meeting, shown = threading.Barrier(8), []
+    x = torch.ones(2, requires_grad=True)
+    memory = HazardMemory()
+
+    def show(message: Any, *args: Any, **kwargs: Any) -> None:
+        shown.append(message)
+        time.sleep(0.05)  # the others are here by now
+
+    def work() -> None:
+        meeting.wait()
+        if kind == "conversion":
+            x.numpy()
+        else:
+            memory.warn(sys._getframe(), x, "{subject}{detail}", lambda frame: "")
+
+    with warnings.catch_warnings(), safe_numpy.mode("permissive"):
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        threads = [threading.Thread(target=contextvars.copy_context().run, args=(work,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(shown) == 1

@@ -15,6 +15,7 @@ from processes import ROOT
 import safe_numpy
 from safe_numpy.interfaces import cli
 from safe_numpy.ledger import report as _report
+from safe_numpy.messages import units
 
 HEAD = """
 import json, os, sys, warnings
@@ -57,6 +58,59 @@ def launch(tmp_path: Path, program: str, **variables: str) -> subprocess.Complet
     )
     assert done.returncode == 0, done.stderr
     return done
+
+
+SPAWNED = """
+import sys, warnings
+import safe_numpy, torch
+import torch.distributed as dist
+import torch.multiprocessing
+
+def train(rank, folder):
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    x = torch.ones(4, requires_grad=True)
+    x.numpy()
+    dist.barrier()
+    sys.stderr.flush()
+    import os
+    os._exit(0)
+
+if __name__ == "__main__":
+    torch.multiprocessing.spawn(train, (sys.argv[1],), nprocs=2)
+"""
+
+
+def test_one_rank_speaks_where_no_variable_tells(tmp_path: Path) -> None:
+    (tmp_path / "spawned.py").write_text(SPAWNED)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SAFE_NUMPY")}
+    done = subprocess.run(
+        [sys.executable, "spawned.py", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "SAFE_NUMPY": "permissive"},
+        cwd=tmp_path,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "ConversionWarning" in line]
+    assert len(told) == 1
+    assert "ConversionWarning: rank 0 of 2: " in told[0]
+
+
+@pytest.mark.parametrize(
+    "launcher", [("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")]
+)
+def test_other_launchers_have_variables_of_their_own(
+    launcher: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rank, size = launcher
+    monkeypatch.setenv(rank, "3")
+    assert units.get_rank() is None
+    monkeypatch.setenv(size, "4")
+    assert (units.get_rank(), units.find_rank()) == (3, "rank 3 of 4")
+    monkeypatch.setenv(size, "1")
+    assert units.get_rank() is None
 
 
 def test_the_ledgers_of_two_ranks_add_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

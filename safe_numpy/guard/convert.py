@@ -16,7 +16,7 @@ from safe_numpy.diagnosis.facts import NOTHING_READ, Door
 from safe_numpy.diagnosis.framework import Framework, Introspection
 from safe_numpy.errors.pages import ConversionWarning, HazardWarning
 from safe_numpy.guard.failure import read_source
-from safe_numpy.guard.warn import warn_at
+from safe_numpy.guard.warn import CLAIMS, warn_at
 from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Instruction, Record
 from safe_numpy.messages import phrases
 from safe_numpy.messages.units import get_rank
@@ -100,11 +100,12 @@ def _meet(
             lambda lookup: lookup.read_site(introspection, united or plan, site, caller), NOTHING_READ
         )
         diagnosis = make_diagnosis(plan, reading)
-    if not entry.warned:
-        if not get_rank():  # one of several processes speaks for all; each counts
-            sharing = _describe_sharing(framework, introspection, door, caller, plan)
-            warn_at(site, caller.frame, ConversionWarning(diagnosis.describe_conversion(sharing)))
-        entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
+    with CLAIMS.claim(entry) as is_ours:
+        if is_ours and not entry.warned:
+            if not get_rank():  # one of several processes speaks for all; each counts
+                sharing = _describe_sharing(framework, introspection, door, caller, plan)
+                warn_at(site, caller.frame, ConversionWarning(diagnosis.describe_conversion(sharing)))
+            entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
     kinds = tuple(p.kind.value for p in plan.problems)
     instruction.plan = united or instruction.plan
     names, libraries = [(text,) if text else () for text in (reading.name, site.library)]

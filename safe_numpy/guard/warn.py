@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
@@ -18,6 +20,37 @@ _MOST_HAZARDS = 10_000
 
 FindDetail = Callable[[FrameType], str | None]
 """says where, or what else there is to say, for the user's frame; None: nothing was lost"""
+
+
+class Claims:
+    """Lets one of several threads that meet at a place go on; the others wait for nobody, and pass by.
+
+    No lock: a signal handler, or a ``__del__``, may come in between.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[object, object] = {}
+
+    @contextmanager
+    def claim(self, key: object) -> Iterator[bool]:
+        """Tell whether this thread is the one; nobody else is before the block ends."""
+        own = object()
+        is_ours = self._held.setdefault(key, own) is own  # one step, for threads
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                del self._held[key]
+
+    def release_all(self) -> None:
+        """Forget who is at it: in a forked child they do not exist."""
+        self._held.clear()
+
+
+CLAIMS = Claims()
+"""who is warning, by what is warned of"""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=CLAIMS.release_all)
 
 
 class HazardMemory:
@@ -37,13 +70,18 @@ class HazardMemory:
         key = (id(frame.f_code), frame.f_lineno)
         if key in self._known or len(self._known) >= _MOST_HAZARDS or get_rank():
             return
+        with CLAIMS.claim((self, key)) as is_ours:
+            if is_ours and key not in self._known:
+                self._warn_once(frame, x, template, find_detail)
+
+    def _warn_once(self, frame: FrameType, x: Any, template: str, find_detail: FindDetail) -> None:
         detail = find_detail(frame)
         if detail is None:
             return
         plan = make_plan(x, Door.NUMPY)
         text = template.format(subject=plan and plan.subject, detail=detail)
         warn_at(locate(frame), frame, HazardWarning(text))
-        self._known[key] = frame.f_code  # keeps the id from being used again
+        self._known[id(frame.f_code), frame.f_lineno] = frame.f_code  # keeps the id from being used again
 
 
 def warn_of_severed(names: Sequence[str], site: Site, expression: str) -> None:

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -77,13 +77,43 @@ def name_place(filename: str, lineno: int) -> str:
     return f"{filename}:{lineno}"
 
 
+RankSource = Callable[[], tuple[int, int] | None]
+"""gives the rank of this process, and how many there are; None: not known to it"""
+
+RANK_SOURCES: dict[str, RankSource] = {}
+"""those who know more than the environment says, by the names of frameworks, each of which enters its own"""
+
+_RANK_VARIABLES = {
+    "RANK": "WORLD_SIZE",  # torchrun, and what follows it
+    "OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",  # mpirun of Open MPI
+    "PMI_RANK": "PMI_SIZE",  # mpiexec of MPICH and Intel MPI
+    "SLURM_PROCID": "SLURM_NTASKS",  # srun
+}
+
+
+def _find_ranks() -> tuple[int, int] | None:
+    for find in RANK_SOURCES.values():
+        with suppress(Exception):
+            found = find()
+            if found is not None and found[1] > 1:
+                return found
+    for name, size_name in _RANK_VARIABLES.items():
+        rank, size = os.environ.get(name, ""), os.environ.get(size_name, "")
+        if rank.isdigit() and size.isdigit() and int(size) > 1:
+            return int(rank), int(size)
+    return None
+
+
 def get_rank() -> int | None:
-    """Return the rank of this process among those that torchrun or its like started; None if it works alone."""
-    rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
-    return int(rank) if rank.isdigit() and size.isdigit() and int(size) > 1 else None
+    """Return the rank of this process among those that were started together; None if it works alone.
+
+    A process group that is up knows it (``torch.multiprocessing.spawn`` sets no variable), else the environment.
+    """
+    found = _find_ranks()
+    return None if found is None else found[0]
 
 
 def find_rank() -> str:
     """Return ``rank 1 of 4``; nothing in a process that works alone."""
-    rank = get_rank()
-    return "" if rank is None else f"rank {rank} of {os.environ['WORLD_SIZE']}"
+    found = _find_ranks()
+    return "" if found is None else f"rank {found[0]} of {found[1]}"

@@ -7,6 +7,22 @@ from typing import Any
 
 import torch.distributed
 
+from safe_numpy.messages.units import RANK_SOURCES
+
+
+def find_rank_in_group() -> tuple[int, int] | None:
+    """Return the rank in the default process group, and its size; None where there is no such group.
+
+    A fake group, made to try out sharding, has one process whatever its size.
+    """
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized() or distributed.get_backend() == "fake":
+        return None
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+RANK_SOURCES["torch"] = find_rank_in_group
+
 
 def gather_over(group: Any, make: Callable[[], Any]) -> list[Any]:
     """Return what `make` gives on all ranks of `group`; a collective call, of which each rank gets the result.
