@@ -294,18 +294,79 @@ def test_evaluation_is_told_of_inference_mode() -> None:
     assert not frozen.training
 
 
-@pytest.mark.parametrize("how", ["list", "sum", "stack"])
+class Epoch:
+    """Collects losses, with their graphs."""
+
+    def __init__(self) -> None:
+        w = torch.ones(2, requires_grad=True)
+        self.losses = [(w * i).sum() for i in range(3)]
+
+    def show(self) -> Any:
+        return np.array(self.losses)
+
+
+def add_up(losses: list[Tensor]) -> Any:
+    total: Any = 0.0
+    for loss in losses:
+        total += loss
+    return total.numpy()
+
+
+def show_history(losses: list[Tensor]) -> Any:
+    history = {"loss": list(losses), "acc": [0.1, 0.2]}
+    losses.clear()
+    return np.array(history["loss"])
+
+
+COLLECTED: dict[str, Any] = {
+    "a list": lambda epoch: np.array(epoch.losses),
+    "a member": Epoch.show,
+    "a sum": lambda epoch: add_up(epoch.losses),
+    "a stack": lambda epoch: np.asarray(torch.stack(epoch.losses)),
+    "a history": lambda epoch: show_history(epoch.losses),
+}
+
+
+@pytest.mark.parametrize("how", COLLECTED)
 def test_an_accumulated_loss_is_told_of_item(how: str) -> None:
-    w = torch.ones(2, requires_grad=True)
-    losses = [(w * i).sum() for i in range(3)]
-    total = losses[0] + losses[1]
+    epoch = Epoch()
     with pytest.raises(safe_numpy.GradError) as caught:
-        np.array(losses) if how == "list" else total.numpy() if how == "sum" else np.asarray(torch.stack(losses))
+        COLLECTED[how](epoch)
     assert remark(caught) == ["accumulated"]
     assert "collect `loss.item()` or `loss.detach()` where a loss is computed" in str(caught.value)
+
+
+def test_one_of_them_alone_is_not() -> None:
+    epoch = Epoch()
     with pytest.raises(safe_numpy.GradError) as caught:
-        losses[0].numpy()
-    assert remark(caught) == (["accumulated"] if how == "never" else [])
+        epoch.losses[0].numpy()
+    assert remark(caught) == []
+
+
+def test_what_is_no_collection_is_not_told_of_item() -> None:
+    w = torch.ones(2, requires_grad=True)
+    first, second = w.sum(), w.prod()
+
+    def stack() -> Any:
+        return np.asarray(torch.stack([first, second]))
+
+    def two_terms() -> Any:
+        loss = (w * 2).sum() + (w * 3).sum()
+        return loss.numpy()
+
+    def closure() -> Any:
+        from scipy.optimize import minimize
+
+        def fun(values: Any) -> Any:
+            p = torch.tensor(values, requires_grad=True)
+            return (p**2).sum() + (p - 1).square().sum() + 1
+
+        return minimize(fun, np.ones(2))
+
+    for convert in (stack, two_terms, closure):
+        with pytest.raises(safe_numpy.GradError) as caught:
+            convert()
+        assert remark(caught) == [], convert.__name__
 
 
 def test_the_diagnosis_holds_no_tensor() -> None:

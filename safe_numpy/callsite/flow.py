@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, Flag, auto
+from types import FrameType
 from typing import Any
 
 from safe_numpy.callsite.syntax import (
@@ -111,6 +112,23 @@ def is_learnt_from(sites: Sequence[Site]) -> bool:
         if not walk.returned:
             return False
         held = walk.returned
+    return False
+
+
+def sums_in_loop(frame: FrameType, name: str) -> bool:
+    """Tell whether the function that `frame` runs adds to its variable `name` in a loop: ``total += loss``."""
+    place = find_place(Site(frame.f_code.co_filename, frame.f_lineno, "", code=frame.f_code, lasti=frame.f_lasti), {})
+    loops = (
+        [s for s in walk_statements(place.scopes[-1]) if isinstance(s, (ast.For, ast.AsyncFor, ast.While))]
+        if place is not None
+        else []
+    )
+    for statement in (s for loop in loops for s in walk_statements(loop)):
+        match statement:
+            case ast.AugAssign(ast.Name(target), ast.Add()) if target == name:
+                return True
+            case ast.Assign([ast.Name(target)], ast.BinOp(ast.Name(one), ast.Add())) if target == one == name:
+                return True
     return False
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 import weakref
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from safe_numpy.callsite.flow import sums_in_loop
 from safe_numpy.callsite.frames import is_foreign, read_members, read_variables
 from safe_numpy.diagnosis.facts import Problem
 from safe_numpy.frameworks.torch import modules
@@ -29,6 +30,9 @@ _MOST_FRAMES = 30
 _MOST_MEMBERS = 2000
 _SECONDS = 0.005
 _SHOWN = 2
+
+_DICTS = (dict, OrderedDict, defaultdict)
+_COLLECTIONS = (list, deque, type(dict[int, int]().values()))
 
 REMARKS = {
     "forward": "`{function}` is running: what is computed from the array has no gradient, and learning stops here",
@@ -51,17 +55,20 @@ class _Origin:
     """the nearest first"""
     is_complete: bool
     is_scalar: bool
-    is_stack_of_scalars: bool
+    stacked: int
+    """so many scalars it is the stack of"""
 
 
 def _look_back(x: Tensor, most: int = _MOST_NODES) -> _Origin:
     node = x.grad_fn
     if node is None:
-        return _Origin("", [x], True, False, False)
+        return _Origin("", [x], True, False, 0)
     leaves, is_complete = find_leaves(node, time.perf_counter() + _SECONDS, most)
     made, name = _find_line(node), node.name()
     operation = f"{name}, made at {made}" if made else name
-    return _Origin(operation, leaves, is_complete, x.dim() == 0, name == "StackBackward0" and x.dim() == 1)
+    return _Origin(
+        operation, leaves, is_complete, x.dim() == 0, len(x) if name == "StackBackward0" and x.dim() == 1 else 0
+    )
 
 
 def remember_origin(x: Tensor) -> Callable[[], _Origin]:
@@ -81,7 +88,7 @@ def explain_gradient(
 ) -> tuple[Sequence[Problem], Sequence[str]]:
     """Return the problems, that of the gradient with its whole origin, and the most urgent remark."""
     origin = _look_back(x) if x is not None else clue() if clue is not None else None
-    remarks = list(itertools.islice(_find_advice(origin, path, stack), 1))
+    remarks = list(itertools.islice(_find_advice(x, origin, path, stack), 1))
     if origin is None:
         return problems, remarks
     text = _describe(origin, stack)
@@ -167,21 +174,56 @@ def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
     return ""
 
 
-def _find_advice(origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[str]:
+def _find_advice(x: Tensor | None, origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[str]:
     """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
     function = _find_forward(stack)
     if function:
         yield REMARKS["forward"].format(function=function)
-    if origin is not None and origin.operation:
-        in_sum = origin.operation.startswith("AddBackward0")
-        if origin.is_stack_of_scalars or (origin.is_scalar and ("[" in path or in_sum)):
-            yield REMARKS["accumulated"]
+    if origin is not None and origin.operation and _is_accumulated(x, origin, path, stack):
+        yield REMARKS["accumulated"]
     for variable, module in modules.find_modules(stack).values():
         if read_members(module).get("training") is False:
             parameters = modules.walk_parameters(module, time.perf_counter() + _SECONDS)
             if any(p is not None and p.requires_grad for _, p in itertools.islice(parameters, 100)):
                 yield REMARKS["evaluation"].format(module=variable)
                 return
+
+
+def _is_accumulated(x: Tensor | None, origin: _Origin, path: str, stack: Sequence[FrameType]) -> bool:
+    """Tell whether it is one of many losses that were collected with their graphs, or what was made of all of them."""
+    if origin.stacked > 1:
+        return any(len(items) == origin.stacked for items in _find_collections(stack))
+    if not origin.is_scalar or x is None:
+        return False
+    if "[" in path:
+        return any(item is x for items in _find_collections(stack) for item in items)
+    if not origin.operation.startswith("AddBackward0"):
+        return False
+    users = (frame for frame in itertools.islice(stack, _MOST_FRAMES) if not is_foreign(frame.f_code.co_filename))
+    return any(value is x and sums_in_loop(f, name) for f in users for name, value in read_variables(f).items())
+
+
+def _find_collections(stack: Sequence[FrameType]) -> Iterator[Sequence[Tensor]]:
+    """Yield the lists and the like in sight that hold scalars which autograd records, several of them."""
+    for _, value in modules.iterate_variables(stack):
+        is_object = type(value).__module__ != "builtins" and not issubclass(type(value), (type, Tensor, *_COLLECTIONS))
+        holders = list(read_members(value).values()) if is_object else [value]
+        for holder in itertools.islice(holders, _MOST_MEMBERS):
+            nested = holder.values() if type(holder) in _DICTS else ()
+            # by numbers of steps, which names of figures are not
+            by_step = type(holder) in _DICTS and type(next(iter(holder), None)) is int
+            for items in itertools.islice((nested if by_step else holder, *nested), _MOST_MEMBERS):
+                found = _list_scalars(items)
+                if len(found) > 1:
+                    yield found
+
+
+def _list_scalars(items: Any) -> list[Tensor]:
+    """Return what a container holds if all of it is scalars that autograd records, as far as a look goes."""
+    if type(items) not in _COLLECTIONS:
+        return []
+    found = list(itertools.islice(items, _MOST_NODES))
+    return found if all(type(x) is Tensor and x.dim() == 0 and x.requires_grad for x in found) else []
 
 
 def _find_forward(stack: Sequence[FrameType]) -> str:
