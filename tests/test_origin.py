@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections import OrderedDict
@@ -261,9 +262,38 @@ def test_the_work_is_bounded() -> None:
     assert time.perf_counter() - start < 5, "the limit is 5 ms; this is no benchmark"
     with pytest.raises(safe_numpy.GradError) as caught:
         y.numpy()
-    assert origin(caught) == "MulBackward0"
+    assert origin(caught) == "MulBackward0, from parameters beyond the nearest 1,000 operations"
     start = time.perf_counter()
     assert _torch_origin.find_leaves(y.grad_fn, start - 1) == ([], False), "nor for long"
+
+
+@pytest.mark.parametrize("count", [3, 30, 90])
+def test_parameters_behind_many_operations_are_named_though_the_tensor_is_gone(count: int) -> None:
+    model = Net()
+
+    def run() -> Any:
+        x = model(INPUT)
+        for _ in range(count):
+            x = torch.tanh(x) * 2
+        return (x + 1).numpy()
+
+    with pytest.raises(safe_numpy.GradError) as caught:
+        run()
+    assert re.fullmatch(r"AddBackward0, from head.weight, head.bias and (4 )?others", origin(caught))
+
+
+def test_parameters_that_are_too_far_are_said_to_be() -> None:
+    model = Net()
+
+    def run() -> Any:
+        x = model(INPUT)
+        for _ in range(3000):
+            x = x * 2
+        return (x + 1).numpy()
+
+    with pytest.raises(safe_numpy.GradError) as caught:
+        run()
+    assert re.fullmatch(r"AddBackward0, from parameters beyond the nearest [\d,]+ operations", origin(caught))
 
 
 def test_nothing_is_looked_for_before_somebody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
