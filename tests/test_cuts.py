@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import gc
+import random
 import re
 import warnings
 import weakref
@@ -177,6 +179,64 @@ def test_what_numpy_makes_a_tensor_of_and_is_only_looked_at() -> None:
         assert shown
 
     assert collect(lambda: fit(net, steps=30, each=look)) == []
+
+
+def measure(net: Net) -> torch.Tensor:
+    values = [net.spare(torch.ones(1, 4)).numpy() for _ in range(2)]
+    return torch.tensor(np.array(values)).mean()
+
+
+def test_a_metric_that_is_made_a_tensor_again() -> None:
+    net = Net()
+
+    def look() -> None:
+        best = torch.tensor(9.0)
+        found = measure(net)
+        if found < best:
+            best = found
+        assert best < 9
+
+    assert collect(lambda: fit(net, each=look)) == []
+
+
+def test_a_replay_buffer() -> None:
+    net, buffer = Net(), collections.deque[Any](maxlen=9)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def run() -> None:
+        for _ in range(6):
+            state = net.spare(torch.ones(1, 4))
+            buffer.append(state.numpy())
+            batch = torch.tensor(np.array(random.sample(buffer, 1)))
+            optimizer.zero_grad()
+            (net(torch.ones(3, 4)).sum() + batch.sum()).backward()
+            optimizer.step()
+
+    assert collect(run) == []
+
+
+def test_a_penalty_that_is_a_number() -> None:
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def run() -> None:
+        penalty = float(np.abs(net.spare(torch.ones(1, 4)).numpy()).sum())
+        loss = net(torch.ones(3, 4)).sum() + 0.1 * penalty
+        loss.backward()
+        optimizer.step()
+
+    (warning,) = collect(run)
+    assert find_names(warning) == ["spare.weight", "spare.bias"]
+
+
+def make_tensor(array: Any) -> torch.Tensor:
+    doubled = array * 2
+    return torch.from_numpy(doubled)
+
+
+def test_a_helper_of_ones_own() -> None:
+    (warning,) = collect(lambda: fit(Net(lambda h: make_tensor(h.numpy())), steps=1))
+    assert find_names(warning) == ["body.weight", "body.bias"]
 
 
 def test_one_parameter() -> None:

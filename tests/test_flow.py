@@ -63,6 +63,46 @@ CASES: dict[str, tuple[Flow, str]] = {
         "def f(x):\n    np.save('a', x.numpy())  # 1\n    return torch.tensor(np.ones(3))",
     ),
     "np.asarray": (Flow.ENDS, "def f(x):\n    a = x.numpy()  # 1\n    b = np.asarray(a)\n    print(b)"),
+    "a metric that is a tensor again": (
+        Flow.ENDS,
+        "for x in xs:\n    losses.append(x.numpy())  # 1\nprint(torch.tensor(losses).mean())",
+    ),
+    "such a metric, returned": (
+        Flow.ENDS,
+        "def s(x):\n    y = x.numpy()  # 1\n    return torch.tensor(y).mean()\nv = s(x)  # 2\n"
+        "if v < best:\n    best = v",
+    ),
+    "such a metric's number": (
+        Flow.ENDS,
+        "for x in xs:\n    acc = torch.tensor(x.numpy()).mean().item()  # 1\n    history.append(acc)",
+    ),
+    "shown, and used as well": (
+        Flow.RETURNS,
+        "def f(x):\n    h = torch.tensor(x.numpy())  # 1\n    print(h)\n    net(h).sum().backward()",
+    ),
+    "a replay buffer": (
+        Flow.ENDS,
+        "for x in xs:\n    buffer.append(x.numpy())  # 1\n    batch = random.sample(buffer, 8)\n"
+        "    net(torch.tensor(batch)).sum().backward()",
+    ),
+    "a replay buffer, by indices": (
+        Flow.ENDS,
+        "for x in xs:\n    states.append(x.numpy())  # 1\n    chosen = np.random.randint(0, n, 8)\n"
+        "    net(torch.tensor([states[i] for i in chosen])).sum().backward()",
+    ),
+    "a penalty": (
+        Flow.RETURNS,
+        "for x in xs:\n    a = float(np.abs(x.numpy()).sum())  # 1\n    loss = mse + 0.1 * a\n    loss.backward()",
+    ),
+    "a helper": (Flow.RETURNS, "class N:\n    def forward(self, x):\n        return self.l(to_torch(x.numpy()))  # 1"),
+    "a helper that is in sight": (
+        Flow.RETURNS,
+        "def g(a):\n    return torch.tensor(a * 2)\ndef f(x):\n    h = g(x.numpy())  # 1\n    return net(h)",
+    ),
+    "a helper that gives a number": (
+        Flow.ENDS,
+        "def g(a):\n    return torch.tensor(a).mean().item()\ndef f(x):\n    h = g(x.numpy())  # 1\n    log.append(h)",
+    ),
     "an attribute": (Flow.UNKNOWN, "def f(self, x):\n    self.h = x.numpy()  # 1"),
     "a method of its own": (Flow.UNKNOWN, "def f(self, x):\n    self.record(x.numpy())  # 1"),
     "a function within": (

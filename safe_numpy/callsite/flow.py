@@ -28,8 +28,10 @@ from safe_numpy.callsite.syntax import (
     Place,
     computes_gradient,
     find_place,
+    is_drawn,
     is_showing,
     is_wrapped,
+    list_drawn,
     list_own_variables,
     list_read_variables,
     makes_tensor,
@@ -152,6 +154,8 @@ class _Walk:
         """what variables, and members such as ``self.x``, hold at this point"""
         self._ever: dict[str, _Held] = {}
         """what they held at any point"""
+        self._drawn: set[str] = set()
+        """variables that hold a random choice"""
         self.is_forward = any(isinstance(s, FUNCTIONS) and s.name in FORWARD for s in place.scopes)
         self._starts = self._tests = False
         self.returned = _NOTHING
@@ -212,6 +216,7 @@ class _Walk:
                 held = self._evaluate(value)
                 for target in targets:
                     self._put(target, held, value)
+                    self._drawn |= list_drawn(target, value, self._drawn)
             case ast.AugAssign(target, _, value):
                 held = self._evaluate(value) & ~_Held.ITSELF
                 self._put(target, held | self._held.get(name_path(target), _NOTHING) & ~_Held.ITSELF)
@@ -240,6 +245,7 @@ class _Walk:
         match statement:
             case ast.For(target, iterable, body, orelse) | ast.AsyncFor(target, iterable, body, orelse):
                 held = self._evaluate(iterable) & ~_Held.ITSELF
+                self._drawn |= list_drawn(target, iterable, self._drawn)
                 self._repeat(body, lambda: self._put(target, held))
                 self._run_all(orelse)
             case ast.While(test, body, orelse):
@@ -307,6 +313,8 @@ class _Walk:
                 return _NOTHING if member in FACTS else held
             case ast.Call():
                 return self._call(node)
+            case ast.Subscript(_, index) if is_drawn(index, self._drawn):
+                return _NOTHING  # of a replay buffer: it is data
             case ast.NamedExpr(target, value):
                 held = self._evaluate(value)
                 self._put(target, held, value)
@@ -331,6 +339,7 @@ class _Walk:
         before = dict(self._held)
         for generator in node.generators:
             self._put(generator.target, self._evaluate(generator.iter) & ~_Held.ITSELF)
+            self._drawn |= list_drawn(generator.target, generator.iter, self._drawn)
             for condition in generator.ifs:
                 self._test(condition)
         held = self._unite([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt])

@@ -58,6 +58,8 @@ FORGETTERS = frozenset(
 )
 """functions whose result does not hold the value; what is drawn from a replay buffer is data"""
 
+_DRAWS = re.compile(r"rand\w*|sample|choices?|permutation|integers|shuffle|multinomial")
+
 FACTS = frozenset({"shape", "dtype", "device", "ndim", "requires_grad", "is_leaf", "grad_fn"})
 """attributes that say something about a value, and do not hold it"""
 
@@ -222,3 +224,15 @@ def is_wrapped(node: ast.expr) -> bool:
     if root not in ("np", "numpy") or numpy is None:
         return False
     return name in _WRAPPED or isinstance(vars(numpy).get(name), numpy.ufunc)
+
+
+def is_drawn(node: ast.expr, drawn: set[str]) -> bool:
+    """Tell whether an expression chooses at random, by itself or by variables that hold such a choice."""
+    functions = (n.func for n in ast.walk(node) if isinstance(n, ast.Call))
+    names = (f.attr if isinstance(f, ast.Attribute) else name_path(f) for f in functions)
+    return any(map(_DRAWS.fullmatch, names)) or any(isinstance(n, ast.Name) and n.id in drawn for n in ast.walk(node))
+
+
+def list_drawn(target: ast.expr, value: ast.expr, drawn: set[str]) -> set[str]:
+    """Return the variables in `target` if they are given such a choice."""
+    return {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if is_drawn(value, drawn) else set()
