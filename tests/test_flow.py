@@ -94,6 +94,8 @@ CASES: dict[str, tuple[Flow, str]] = {
         Flow.RETURNS,
         "for x in xs:\n    a = float(np.abs(x.numpy()).sum())  # 1\n    loss = mse + 0.1 * a\n    loss.backward()",
     ),
+    "an index": (Flow.ENDS, "def f(x):\n    i = torch.tensor(x.numpy().argmax())  # 1\n    return net(i)"),
+    "a mask": (Flow.ENDS, "def f(x):\n    m = torch.tensor(x.numpy() > 0)  # 1\n    return net(m)"),
     "a helper": (Flow.RETURNS, "class N:\n    def forward(self, x):\n        return self.l(to_torch(x.numpy()))  # 1"),
     "a helper that is in sight": (
         Flow.RETURNS,

@@ -146,10 +146,19 @@ def make_series(x: torch.Tensor) -> Any:
 
 
 layer = torch.nn.Linear(2, 2)
+
+
+class Detour(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = layer(x)
+        return torch.from_numpy(np.tanh(h.detach().numpy()))
+
+
 SILENT: dict[str, tuple[Callable[[], torch.Tensor], Callable[[torch.Tensor], Any]]] = {
     "dual": (make_dual, ask),
     "expanded": (lambda: torch.zeros(1, 3).expand(4, 3), make_array),
     "alias": (lambda: layer.weight.detach(), ask),
+    "detached": (lambda: torch.ones(3, 2), Detour()),
     "scalars": (lambda: torch.tensor(1.5), make_series),
     "exported": (lambda: torch._neg_view(torch.ones(2)), np.from_dlpack),
 }

@@ -533,3 +533,68 @@ def test_a_keras_fit_in_strict_mode() -> None:
         assert model.predict(images, verbose=0).shape == (64, 2)
         assert model.evaluate(images, labels, verbose=0)[0] > 0
         assert [w.shape for w in model.get_weights()] == [(4, 8), (8,), (8, 2), (2,)]
+
+
+class Detour(torch.nn.Module):
+    """Leaves autograd in its middle, and comes back."""
+
+    def __init__(self, detour: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.body, self.head, self.detour = torch.nn.Linear(4, 4), torch.nn.Linear(4, 2), detour
+
+    def forward(self, x: torch.Tensor) -> Any:
+        h = self.body(x)
+        return self.head(self.detour(h))
+
+
+def by_helper(h: torch.Tensor) -> torch.Tensor:
+    a = h.detach()
+    b = np.tanh(a.numpy())
+    return torch.as_tensor(b)
+
+
+DETOURS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "detach": lambda h: torch.from_numpy(np.tanh(h.detach().numpy())),
+    "data": lambda h: torch.from_numpy(np.tanh(h.data.numpy())),
+    "by way of the cpu": lambda h: torch.from_numpy(np.tanh(h.detach().cpu().numpy())),
+    "a helper": by_helper,
+}
+
+
+@pytest.mark.parametrize("how", DETOURS)
+def test_a_detour_in_forward_that_is_written_out(how: str) -> None:
+    """Permissive mode lets it pass, and so does stock: no gradient, no error."""
+    net = Detour(DETOURS[how])
+    net(torch.ones(3, 4)).sum().backward()
+    assert net.body.weight.grad is None, "the hazard"
+    with mode("strict"), pytest.raises(SilentError) as caught:
+        net(torch.ones(3, 4))
+    text = " ".join(str(caught.value).split())
+    assert "numpy() would drop the gradient without a word" in text
+    assert "autograd records `h`, and not what `Detour.forward` makes of the array" in text
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.fix is None
+
+
+def choose_largest(h: torch.Tensor) -> torch.Tensor:
+    largest = h.detach().numpy().argmax(1)
+    return h[:, torch.from_numpy(largest)].repeat(1, 2)[:, :4]
+
+
+def look_at(h: torch.Tensor) -> torch.Tensor:
+    shown = f"{h.detach().numpy().mean()}"
+    assert shown
+    return h
+
+
+@pytest.mark.parametrize("detour", [choose_largest, look_at])
+def test_what_forward_only_looks_at(detour: Callable[[torch.Tensor], Any]) -> None:
+    net = Detour(detour)
+    with mode("strict"):
+        net(torch.ones(3, 4)).sum().backward()
+        with torch.no_grad():
+            Detour(DETOURS["detach"])(torch.ones(3, 4))
+        out = net(torch.ones(3, 4))
+        score = torch.tensor(out.detach().numpy().mean())
+    assert net.body.weight.grad is not None
+    assert score.shape == ()

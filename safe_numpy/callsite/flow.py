@@ -22,6 +22,7 @@ from safe_numpy.callsite.syntax import (
     KEEPERS,
     ONLY_TENSORS,
     READERS,
+    ROOTS,
     SCOPES,
     TORCH_ROOTS,
     Function,
@@ -307,7 +308,8 @@ class _Walk:
     def _evaluate_parts(self, node: ast.expr) -> _Held:
         match node:
             case ast.Name(name):
-                return self._first & ~_Held.ITSELF if self._starts else self._held.get(name, _NOTHING)
+                is_start = self._starts and name not in ROOTS
+                return self._first & ~_Held.ITSELF if is_start else self._held.get(name, _NOTHING)
             case ast.Attribute(value, member):
                 held = self._held.get(name_path(node), _NOTHING) | self._evaluate(value) & ~_Held.ITSELF
                 return _NOTHING if member in FACTS else held
@@ -315,6 +317,9 @@ class _Walk:
                 return self._call(node)
             case ast.Subscript(_, index) if is_drawn(index, self._drawn):
                 return _NOTHING  # of a replay buffer: it is data
+            case ast.Compare(left, _, others):
+                self._show(self._unite([left, *others]))
+                return _NOTHING  # no gradient passes a comparison
             case ast.NamedExpr(target, value):
                 held = self._evaluate(value)
                 self._put(target, held, value)

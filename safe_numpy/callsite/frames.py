@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -109,6 +110,12 @@ def list_callers(frame: FrameType | None, most: int = _MOST_FRAMES) -> list[Fram
         stack.append(frame)
         frame = frame.f_back
     return stack
+
+
+def list_sites(frame: FrameType | None, most: int) -> list[Site]:
+    """Return the lines of the user's that are running, from `frame` outwards, at most so many."""
+    users = (caller for caller in list_callers(frame) if is_users(caller))
+    return [locate(caller) for caller in itertools.islice(users, most)]
 
 
 def is_users(frame: FrameType) -> bool:

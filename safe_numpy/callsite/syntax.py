@@ -29,6 +29,8 @@ _ONLY_TORCH = frozenset({"asarray", "stack", "full"})
 
 TORCH_ROOTS = frozenset({"torch", "F", "nn"})
 _NUMPY_ROOTS = frozenset({"np", "numpy", "math", "scipy", "sp", "optimize"})
+ROOTS = TORCH_ROOTS | _NUMPY_ROOTS
+"""modules, by the names that people give them"""
 
 _WRAPPED = frozenset({"clip", "round", "around", "cumsum", "cumprod"})
 """NumPy's functions, beside the ufuncs, that hand their array to ``__array_wrap__`` of what they were given
@@ -54,9 +56,21 @@ READERS = frozenset({"item", "tolist", "numpy", "float", "int", "bool"})
 """what makes numbers or arrays of a tensor"""
 
 FORGETTERS = frozenset(
-    {"len", "isinstance", "type", "hasattr", "id", "range", "callable"} | {"sample", "choice", "choices"}
+    {"len", "isinstance", "type", "hasattr", "id", "range", "callable"}
+    | {"sample", "choice", "choices"}  # what is drawn from a replay buffer is data
+    | {
+        "argmax",
+        "argmin",
+        "argsort",
+        "argpartition",
+        "searchsorted",
+        "digitize",
+        "nonzero",
+        "flatnonzero",
+        "kneighbors",
+    }
 )
-"""functions whose result does not hold the value; what is drawn from a replay buffer is data"""
+"""functions whose result does not hold the value, or lets no gradient pass"""
 
 _DRAWS = re.compile(r"rand\w*|sample|choices?|permutation|integers|shuffle|multinomial")
 

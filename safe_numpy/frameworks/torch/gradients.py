@@ -199,7 +199,7 @@ def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
 
 def _find_advice(x: Tensor | None, origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[str]:
     """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
-    function = _find_forward(stack)
+    function = find_forward(stack)
     if function:
         yield REMARKS["forward"].format(function=function)
     if origin is not None and origin.operation and _is_accumulated(x, origin, path, stack):
@@ -249,7 +249,7 @@ def _list_scalars(items: Any) -> list[Tensor]:
     return found if all(type(x) is Tensor and x.dim() == 0 and x.requires_grad for x in found) else []
 
 
-def _find_forward(stack: Sequence[FrameType]) -> str:
+def find_forward(stack: Sequence[FrameType]) -> str:
     """Return ``Net.forward`` if one is running."""
     for frame in itertools.islice(stack, _MOST_FRAMES):
         code = frame.f_code

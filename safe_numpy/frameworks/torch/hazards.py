@@ -20,19 +20,22 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from safe_numpy.callsite.frames import find_caller, find_direct_caller, list_callers
+from safe_numpy.callsite.flow import Flow, follow
+from safe_numpy.callsite.frames import find_caller, find_direct_caller, list_callers, list_sites
 from safe_numpy.diagnosis.causes import Cause, Plan, find_headline
 from safe_numpy.diagnosis.diagnosis import make_diagnosis
-from safe_numpy.diagnosis.facts import Door, Facts, Kind
+from safe_numpy.diagnosis.facts import Door, Facts, Kind, Site
 from safe_numpy.diagnosis.framework import make_plan
 from safe_numpy.frameworks.torch import causes, detect
-from safe_numpy.frameworks.torch.gradients import get_next
+from safe_numpy.frameworks.torch.gradients import find_forward, get_next
 from safe_numpy.frameworks.torch.modules import find_members, find_modules, iterate_variables, walk_parameters
 from safe_numpy.messages.phrases import SHARED
 
 _MOST_FRAMES = 30
 _MOST_TENSORS = 50
 _MOST_NODES = 500
+_MOST_CALLERS = 10
+_MOST_FLOWS = 1000
 _SECONDS = 0.02
 
 EXPORTED = "the array that DLPack makes of {subject} is silently wrong: {detail}"
@@ -161,6 +164,45 @@ def _find_shared(x: Tensor, door: Door) -> Facts | None:
     return sharer and {"whom": sharer.whom, "effect": sharer.effect}
 
 
+_flows: dict[tuple[tuple[int, int], ...], tuple[Sequence[Site], Flow]] = {}
+"""by the instructions that were running; strict mode looks at every call, and reads the source of a line once"""
+
+
+def _find_flow(frame: FrameType) -> Flow:
+    sites = list_sites(frame, _MOST_CALLERS)
+    key = tuple((id(site.code), site.lasti) for site in sites)
+    known = _flows.get(key)
+    if known is None:
+        if len(_flows) >= _MOST_FLOWS:
+            _flows.clear()
+        known = _flows[key] = sites, follow(sites)  # the sites keep the code, and so the ids
+    return known[1]
+
+
+def _find_detached(x: Tensor, door: Door) -> Facts | None:
+    """Find that the array of a value which autograd records becomes a tensor again, in a module's forward.
+
+    A value that was copied, ``h.detach().clone()``, or of which nothing else is left, cannot be told from any other.
+    """
+    if type(x) not in detect.PLAIN or x.layout is not torch.strided or not torch.is_grad_enabled():
+        return None
+    frame = find_caller(find_direct_caller()).frame
+    stack = list_callers(frame, _MOST_FRAMES)
+    function = find_forward(stack)
+    name = "it" if x.requires_grad else _find_recorded(x.untyped_storage()._cdata, stack) if function else ""
+    if not function or not name or _find_flow(frame) is not Flow.RETURNS:
+        return None
+    return {"name": name, "function": function}
+
+
+def _find_recorded(memory: int, stack: Sequence[FrameType]) -> str:
+    """Return the variable that holds a tensor which autograd has computed in this memory, as code; empty: none does."""
+    for name, value in iterate_variables(stack):
+        if type(value) in detect.PLAIN and value.grad_fn is not None and _is_at(value, memory):
+            return f"`{name}`"
+    return ""
+
+
 HAZARDS: tuple[Cause, ...] = (
     Cause(
         Kind.TANGENT, "dual", _has_tangent, "torch.autograd.forward_ad.unpack_dual({x}).primal",
@@ -178,6 +220,14 @@ HAZARDS: tuple[Cause, ...] = (
         Kind.ALIAS, "alias", _find_shared, "{x}.clone()",
         "it shares the memory of {whom}: a write to the array {effect}", done="copied",
         instead="where nobody writes to the array, `with safe_numpy.mode('explain'):` lets it pass",
+        is_unguarded=True,
+    ),
+    Cause(
+        Kind.TAPE, "detached", _find_detached, None,
+        "autograd records {name}, and not what `{function}` makes of the array, which becomes a tensor again: no "
+        "gradient comes back this way",
+        instead="compute it with torch, as by torch.tanh for np.tanh; where the gradient is to stop here, "
+        "`with safe_numpy.mode('explain'):` lets it pass",
         is_unguarded=True,
     ),
 )  # fmt: skip

@@ -7,7 +7,6 @@ worth a warning. A leaf that has a gradient at any step gets it another way: plo
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 import weakref
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from safe_numpy.callsite.flow import Flow, follow
-from safe_numpy.callsite.frames import is_users, list_callers, locate
+from safe_numpy.callsite.frames import list_callers, list_sites
 from safe_numpy.diagnosis.facts import Site
 from safe_numpy.diagnosis.framework import Cut, Watch
 from safe_numpy.frameworks.torch.detect import dtype_name
@@ -107,7 +106,7 @@ class OptimizerWatch(Watch):
         if cut is None:
             if len(self._cuts) >= _MOST_CUTS:
                 return sys.maxsize
-            cut = self._cuts[key] = _Cut(site, expression, _list_sites(frame))
+            cut = self._cuts[key] = _Cut(site, expression, list_sites(frame, _MOST_CALLERS))
         if not cut.is_to_walk(self.steps):
             return max(cut.next_step, self.steps + 1)
         leaves = [x] if x.grad_fn is None else find_leaves(x.grad_fn, time.perf_counter() + _SECONDS, _MOST_NODES)[0]
@@ -187,11 +186,6 @@ def _is_due(cut: _Cut, leaf: Tensor) -> bool:
     steps = steps + 1 if reference is not None and reference() is leaf else 1  # the id may be another's by now
     cut.starved[id(leaf)] = weakref.ref(leaf), steps
     return flow is Flow.RETURNS or steps >= _PATIENCE
-
-
-def _list_sites(frame: FrameType) -> list[Site]:
-    users = (caller for caller in list_callers(frame) if is_users(caller))
-    return [locate(caller) for caller in itertools.islice(users, _MOST_CALLERS)]
 
 
 def _name_all(leaves: Sequence[Tensor], stack: Sequence[FrameType]) -> list[str]:
