@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -30,7 +31,6 @@ EXPECTED = """\
   line    {place}  plt.plot(logits)   (converted inside matplotlib)
 
   fix     plt.plot(logits.detach().numpy())
-          nothing is copied: writing to the array changes logits
   or      SAFE_NUMPY=permissive converts it for you, with a warning
 """
 PROGRAM = """\
@@ -203,7 +203,7 @@ def test_code_without_a_file() -> None:
     error = explain(lambda: exec("\n\ny.numpy()", {"y": y}))
     assert error.site is not None
     assert (error.site.filename, error.site.lineno) == ("<string>", 3)
-    assert "  line  <string>:3\n" in str(error)
+    assert re.search(r"  line +<string>:3\n", str(error))
     generated = {"np": np, "__file__": "/usr/lib/python3/site-packages/maker/__init__.py"}
     exec(compile("def call(v): return np.asarray(v)", "<made by maker>", "exec"), generated)
     error = explain(lambda: generated["call"](y))
@@ -250,13 +250,13 @@ def test_a_frame_that_left_its_generator_is_found() -> None:
 
     error = explain(lambda: list(produce()))
     assert error.diagnosis is not None
-    assert error.diagnosis.shown == "np.asarray(y.detach().numpy())"
+    assert error.diagnosis.shown == "yield np.asarray(y.detach().numpy())"
 
 
 def test_an_error_without_its_traceback_says_less() -> None:
     y = torch.ones(2, requires_grad=True) * 2
     error = explain(lambda: y.numpy()).with_traceback(None)
-    assert "This tensor (`x` below) cannot become a NumPy array" in str(error)
+    assert "This tensor cannot become a NumPy array" in str(error)
     assert "  line  " in str(error)
 
 

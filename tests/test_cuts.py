@@ -466,9 +466,12 @@ def test_the_cuts_are_known_where_backward_fails() -> None:
         loss = torch.tensor(hidden.mean())
         loss.backward()
 
-    with pytest.raises(RuntimeError, match="element 0 of tensors does not require grad"):
+    with pytest.raises(RuntimeError, match="element 0 of tensors does not require grad") as caught:
         run(net)
     (cut,) = WATCH.find_cuts()
+    said = " ".join(str(safe_numpy.why(caught.value)).split())
+    assert "`loss` does not require grad: where permissive mode converted `out.numpy()`, tests/test_cuts.py" in said
+    del caught
     assert (cut.site.filename, cut.site.function, cut.expression) == (__file__, "run", "out.numpy()")
     assert Path(__file__).read_text().splitlines()[cut.site.lineno - 1].strip() == "hidden = out.numpy()"
     alive = [weakref.ref(p) for p in net.parameters()]

@@ -75,7 +75,7 @@ pairs = [np.asarray(t) for t in (x, x)]
 é = "ünïcode"; print(é, x[1:].numpy())
 if (n := x.numpy()).size: print(n)
 print(f"{x.numpy().sum():.1f}")
-np.array([x.sum(), x.mean()])
+[ask() for ask in (x.numpy,)]
 '''
 
 

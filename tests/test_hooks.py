@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+
+import pytest
 from processes import launch, run
 
 FAIL = "import safe_numpy, torch, numpy as np\na, t = np.ones(2), torch.ones(2)\n"
@@ -64,6 +67,42 @@ def test_another_hook_before_ours_and_after() -> None:
         done = launch(program + "import threading; w = threading.Thread(target=lambda: a + t); w.start(); w.join()")
         assert done.stderr.count("other thread hook") == 1
         assert done.stderr.count(SAID) == 1
+
+
+def test_an_error_that_ended_nothing_is_not_shown_at_the_end() -> None:
+    """As pytest and pdb note one in ``sys.last_value``."""
+    noted = "import sys\ntry:\n    a + t\nexcept TypeError as error:\n    sys.last_value = error\n"
+    done = launch(FAIL + noted)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+SILENCING = """
+import sys, traceback
+def show(kind, error, trace):
+    print("shown by another:", "".join(traceback.format_exception(kind, error, trace)), file=sys.stderr)
+sys.excepthook = show
+"""
+
+
+def test_a_hook_that_calls_nobody_before_ours_and_after() -> None:
+    """As rich.traceback.install() puts one."""
+    for program in (
+        SILENCING + FAIL,
+        FAIL + SILENCING,
+        FAIL + "safe_numpy.uninstall(); safe_numpy.install()" + SILENCING,
+    ):
+        done = launch(program + "a + t")
+        assert done.stderr.count("shown by another") == 1
+        assert done.stderr.count(SAID) == 1
+        assert SAID not in launch(program + "safe_numpy.uninstall()\na + t").stderr
+        assert SAID not in launch(program + "try:\n    a + t\nexcept TypeError:\n    pass\nprint('fine')").stderr
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rich") is None, reason="it is not there")
+def test_richs_own_hook() -> None:
+    rich = "from rich.traceback import install; install()\n"
+    for program in (rich + FAIL, FAIL + rich):
+        assert launch(program + "a + t").stderr.count(SAID) == 1
 
 
 def test_uninstall_takes_ours_out() -> None:

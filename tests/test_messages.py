@@ -253,7 +253,7 @@ def test_a_tensor_that_converts_is_said_to() -> None:
         "This tensor (`x` below) can become a NumPy array as it is.\n\n"
         "  x    Tensor float32[2] on cpu, 8 B\n\n"
         "  fix  x.numpy()\n"
-        "       nothing is copied: writing to the array changes x"
+        "       nothing is copied: writing to the array changes x, and the other way round"
     )
 
 

@@ -130,7 +130,7 @@ def test_below_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert results[1]["order"] == ["error", "display_data"]
     (shown,) = results[1]["shown"]
     assert shown["text/plain"].startswith("`a` is an array and `t` a tensor")
-    assert "fix   a + t.detach().numpy()" in shown["text/plain"]
+    assert "or    a + t.detach().numpy()" in shown["text/plain"]
     assert shown["text/html"].startswith('<pre class="safe-numpy" style="font-family: monospace"><b>`a` is an array')
     assert [r["shown"] for r in results[2:5]] == [[], [], []], "nothing to add"
     assert "it is a list of 1 tensor" in results[5]["shown"][0]["text/plain"]

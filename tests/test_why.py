@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import dataclasses
+import json  # noqa: F401 - the lines below call these
 import sys
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
+from pathlib import Path
 from typing import Any
 
-import cv2  # noqa: F401 - the lines below call it
+import cv2  # noqa: F401
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: F401, N812
+import toy_device  # noqa: F401
+from field.unrelated import PROGRAMS
 from PIL import Image
-from processes import run
+from processes import launch, run
 
 import safe_numpy
 from safe_numpy import why
+from safe_numpy.postmortem.why import find_unsaid
 
 # NumPy asks the tensor before it gives up
-pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True to a scalar:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+]
 
 
 HEADLINES = {
     "method": "is the method itself: its parentheses are missing.",
     "array_method": "is a method of arrays.",
+    "conversion": "is a tensor, and has no ",
     "wants_array": "is a tensor, and an array is wanted here.",
     "no_grad": "has no gradient.",
     "none": "is None, not a tensor.",
     "array": "it is in host memory, and no tensor any more (",
+    "tensor_method": "is a method of tensors.",
+    "number": ", and no tensor any more.",
     "container": "has no ",
     "members": ", which holds tensors.",
+    "module": ", a module and no tensor.",
     "dataset": ", which gives tensors when it is iterated.",
     "class": "is a class, not an instance of it.",
     "operator": "NumPy and the tensor's framework do not compute together.",
+    "argument": " takes tensors.",
+    "one_tensor": " takes one tensor.",
     "function": "with arguments that only NumPy's takes.",
     "constructor": "builds a tensor of numbers, and ",
-    "ragged": "is a list of tensors of shapes ",
+    "ragged": "is a list of tensors of ",
+    "already": "is a tensor already.",
+    "no_array": " takes an array.",
+    "backwards": "is an array that runs backwards in memory",
+    "objects": "which PyTorch has not.",
+    "format": "and a number is to be formatted.",
+    "item": "and item() gives one number.",
+    "json": "is a tensor, which JSON does not know.",
+    "points": "OpenCV ",
+    "pandas": "is a tensor, and pandas wants an array here.",
+    "index": ", and an index is wanted",
+    "device": ", and the tensor that it is an index of on cpu.",
+    "cut": " cut its path, ",
 }
 
 
@@ -54,57 +83,161 @@ class ModelOutput(OrderedDict):  # type: ignore[type-arg]
 
 
 assert safe_numpy  # a line to paste mentions it
+Pair = namedtuple("Pair", "mu logvar")
 t = torch.tensor([1.0, 2.0, 3.0])
 g = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
 low = torch.tensor([1.0, 2.0, 3.0], dtype=torch.bfloat16)
 a = np.ones(3)
+a32 = np.ones(3, np.float32)
+whole = np.array([0, 1, 2])
 pixels = torch.zeros(4, 4, 3, dtype=torch.uint8)
+planes = torch.zeros(3, 4, 5, dtype=torch.uint8)
 tensors = [t, g]
+arrays = [a32, a32]
 pair = (t, t)
+scores = (t.sum(), torch.ones(2, 3))
+nested = (t, (t, t))
+means = Pair(t, t)
 by_name = {"x": t, "y": low}
+answer = OrderedDict(out=torch.ones(2, 3), aux=torch.ones(2, 3))
 mixed = [t, 1]
 ragged = [t, t[:2]]
+losses = [g.sum(), t.sum()]
 one = torch.ones(1)
 nothing = None
 number = 3
+real = 3.0
 scalar = np.float32(3)
 output = Output(t)
-outputs = ModelOutput(logits=t, loss=g)
+outputs = ModelOutput(logits=t, loss=g.sum())
 dataset = torch.utils.data.TensorDataset(t)
 net = torch.nn.Linear(3, 2)
+rnn = torch.nn.GRU(3, 4)
+batch = torch.ones(2, 3)
+objects = np.array([1.0, 2.0], dtype=object)
+floats = torch.tensor([0.0, 1.0])
+toy = torch.tensor([0, 1]).to("toy")
+corner = (torch.tensor(1), torch.tensor(2))
+image = np.zeros((9, 9, 3), np.uint8)
+frame = pd.DataFrame({"p": [1.0, 2.0, 3.0]})
+loss = (g * 2).sum()
 
 ROWS: dict[str, tuple[str, str, str | None]] = {
     # source -> cause, headline, the line to paste
     "a + t": ("operator", "`a` is an array and `t` a tensor", "a + t.numpy()"),
-    "a * g": ("operator", "`a` is an array and `g` a tensor", "a * g.detach().numpy()"),
+    "a32 * g": ("operator", "`a32` is an array and `g` a tensor", "torch.from_numpy(a32) * g"),
+    "a * g": ("operator", "`a` is an array and `g` a tensor", "torch.from_numpy(a).to(g) * g"),
+    "a * (g * 2)": ("operator", "`a` is an array and `g * 2` a tensor", "torch.from_numpy(a).to(g) * (g * 2)"),
+    "r = 2 * a * g + a": ("operator", "`2 * a`", "r = torch.from_numpy(2 * a).to(g) * g + torch.from_numpy(a).to(g)"),
+    "a - net(batch)[0, 0]": ("operator", "and `net(batch)[0, 0]`", "torch.from_numpy(a).to(batch) - net(batch)[0, 0]"),
+    "print(a * g)": ("operator", "`a` is an array and `g` a tensor", "print(a * g.detach().numpy())"),
+    "np.mean(a * g)": ("operator", "`a` is an array and `g` a tensor", None),
     "a @ low": ("operator", "`a` is an array and `low` a tensor", "a @ low.float().numpy()"),
     "a - t": ("operator", "`a` is an array and `t` a tensor", "a - t.numpy()"),
     "a < t": ("operator", "`a` is an array and `t` a tensor", "a < t.numpy()"),
     "np.ones(3) + t": ("operator", "`np.ones(3)` is an array and `t` a tensor", "np.ones(3) + t.numpy()"),
     "b = a.copy(); b += t": ("operator", "`b` is an array and `t` a tensor", "b += t.numpy()"),
+    "b = a.copy(); b += g": ("operator", "`b` is an array and `g` a tensor", None),
+    "torch.clip(a, 0, 1)": ("argument", "`a` is an array, and `torch.clip`", "torch.clip(torch.from_numpy(a), 0, 1)"),
+    "net(a)": ("argument", "`a` is an array, and `net` takes", "net(torch.from_numpy(a).float())"),
+    "net(a32)": ("argument", "`a32` is an array, and `net` takes", "net(torch.from_numpy(a32))"),
+    "F.one_hot(whole)": ("argument", "`whole` is an array", "F.one_hot(torch.from_numpy(whole))"),
+    "F.mse_loss(g, a)": ("argument", "`a` is an array", "F.mse_loss(g, torch.from_numpy(a).to(g))"),
+    "t.clamp(min=-a)": ("argument", "`-a` is an array", "t.clamp(min=torch.from_numpy(-a).to(t))"),
+    "torch.cat([t, a32])": ("argument", "`a32` is an array", "torch.cat([t, torch.from_numpy(a32)])"),
+    "torch.stack(arrays)": (
+        "argument",
+        "`arrays` is a list of arrays",
+        "torch.stack([torch.from_numpy(a) for a in arrays])",
+    ),
+    "torch.mean(tensors)": ("one_tensor", "`tensors` is a list of tensors", "torch.mean(torch.stack(tensors))"),
+    "net(by_name)": ("one_tensor", "`by_name` is a dict that holds tensors, and `net` takes one tensor", None),
+    "net(answer)": ("one_tensor", "`answer` is a collections.OrderedDict that holds tensors", "net(answer['out'])"),
     "np.mean(t)": ("function", "`t` is a tensor, whose own `mean` is called by `np.mean`", "np.mean(t.numpy())"),
-    "np.sum(g)": ("function", "`g` is a tensor, whose own `sum` is called", "np.sum(g.detach().numpy())"),
+    "np.sum(g)": ("function", "`g` is a tensor, whose own `sum` is called", "torch.sum(g)"),
+    "np.std(g, axis=0)": ("function", "`g` is a tensor", "torch.std(g, dim=0, correction=0)"),
+    "np.mean(net(batch))": ("function", "`net(batch)` is a tensor, whose own `mean`", "torch.mean(net(batch))"),
+    "print(np.sum(g))": ("function", "`g` is a tensor, whose own `sum` is called", "print(np.sum(g.detach().numpy()))"),
+    "np.exp(t - np.max(t))": ("function", "`t` is a tensor", "np.exp(t.numpy() - np.max(t.numpy()))"),
     "np.max(low)": ("function", "`low` is a tensor, whose own `max` is called", "np.max(low.float().numpy())"),
     "np.std(t)": ("function", "`t` is a tensor, whose own `std` is called", "np.std(t.numpy())"),
     "np.var(t)": ("function", "`t` is a tensor, whose own `var` is called", "np.var(t.numpy())"),
+    "np.moveaxis(batch, 1, 0)": ("function", "`batch` is a tensor", "np.moveaxis(batch.numpy(), 1, 0)"),
     "torch.tensor([t, t])": ("constructor", "`torch.tensor` builds a tensor of numbers", "torch.stack([t, t])"),
     "torch.tensor(tensors)": ("constructor", "and `tensors` is a list of tensors", "torch.stack(tensors)"),
+    "torch.tensor(pair, dtype=torch.float64)": ("constructor", "`pair`", "torch.stack(pair).to(dtype=torch.float64)"),
+    "torch.FloatTensor(tensors)": ("constructor", "`torch.FloatTensor` builds", "torch.stack(tensors).float()"),
+    "torch.tensor(ragged)": ("constructor", "and `ragged` is a list of tensors", None),
     "np.array(ragged)": ("ragged", "`ragged` is a list of tensors of shapes [3] and [2]: no array has both", None),
+    "np.array([x.cpu() for x in ragged])": ("ragged", "of different shapes: no array has them all", None),
+    "torch.from_numpy(t)": ("already", "`t` is a tensor already", "t"),
+    "torch.from_numpy([1, 2])": ("no_array", "`[1, 2]` is a list", "torch.tensor([1, 2])"),
+    "torch.from_numpy(arrays)": ("no_array", "`arrays` is a list", "torch.from_numpy(np.array(arrays))"),
+    "torch.from_numpy(scalar)": ("no_array", "`scalar` is a numpy.float32", "torch.tensor(scalar)"),
+    "torch.from_numpy((a, {}))": ("no_array", "`(a, {})` is a tuple", None),
+    "torch.from_numpy(a[::-1])": ("backwards", "`a[::-1]` is an array", "torch.from_numpy(a[::-1].copy())"),
+    "torch.from_numpy(np.flip(a))": ("backwards", "`np.flip(a)` is", "torch.from_numpy(np.flip(a).copy())"),
+    "torch.tensor(objects)": ("objects", "`objects` is an array", "torch.tensor(objects.astype(np.float32))"),
     "Image.fromarray(pixels)": ("wants_array", "`pixels` is a tensor, and an array", "Image.fromarray(pixels.numpy())"),
+    "Image.fromarray(planes)": (
+        "wants_array",
+        "`planes` is a tensor",
+        "Image.fromarray(planes.permute(1, 2, 0).numpy())",
+    ),
+    "Image.fromarray(g * 2)": ("wants_array", "`g * 2` is a tensor", "Image.fromarray((g * 2).detach().numpy())"),
     "cv2.flip(pixels, 0)": ("wants_array", "`pixels` is a tensor, and an array", "cv2.flip(pixels.numpy(), 0)"),
+    "cv2.circle(image, corner, 1, 0)": (
+        "points",
+        "`corner` is a tuple of tensors, and OpenCV takes numbers",
+        "cv2.circle(image, tuple(t.item() for t in corner), 1, 0)",
+    ),
+    "cv2.circle(image, (t[0], t[1]), 1, 0)": (
+        "points",
+        "`t[0]` is a tensor, and OpenCV wants numbers",
+        "cv2.circle(image, (int(t[0]), int(t[1])), 1, 0)",
+    ),
+    "frame.loc[:, 'q'] = g": ("pandas", "`g` is a tensor", "frame.loc[:, 'q'] = g.detach().numpy()"),
+    "json.dumps({'loss': t})": ("json", "`t` is a tensor", "json.dumps({'loss': t}, default=lambda t: t.tolist())"),
+    "f'{one:.2f}'": ("format", "`one` is a tensor of one element", "f'{one.item():.2f}'"),
+    "f'{t:.2f}'": ("format", "`t` is a tensor of 3 elements", None),
+    "'%.3f' % t": ("format", "`t` is a tensor of 3 elements", None),
+    "'{:.1f} {}'.format(t, 1)": ("format", "`t` is a tensor of 3 elements", None),
+    "'%.3f' % tensors": ("format", "`tensors[0]` is a tensor", None),
+    "t.item()": ("item", "`t` is a tensor of 3 elements", None),
+    "t[floats]": ("index", "`floats` is a tensor of floats", "t[floats.long()]"),
+    "t[toy]": ("device", "`toy` is on toy:0", "t[toy.cpu()]"),
     "tensors.numpy()": ("container", "it is a list of 2 tensors", "[safe_numpy.to_numpy(t) for t in tensors]"),
-    "pair.numpy()": ("container", "`pair` has no numpy(): it is a tuple of 2 tensors", "[t.numpy() for t in pair]"),
+    "tensors.detach().numpy()": ("container", "it is a list of 2", "[t.detach().numpy() for t in tensors]"),
+    "pair.numpy()": ("container", "`pair` has no numpy(): it is a tuple of 2", "tuple(t.numpy() for t in pair)"),
     "tensors.cpu()": ("container", "`tensors` has no cpu()", "[t.cpu() for t in tensors]"),
+    "x = losses.numpy() * 2": ("container", "a list of 2 tensors", "x = torch.stack(losses).detach().numpy() * 2"),
+    "tensors.mean()": ("container", "`tensors` has no mean()", "torch.stack(tensors).mean()"),
+    "scores.detach().cpu().numpy()": ("container", "it is a tuple of 2", "scores[1].detach().cpu().numpy()"),
+    "scores.item()": ("container", "it is a tuple of 2 tensors", "scores[0].item()"),
+    "nested.squeeze(0)": ("container", "it is a tuple of 1 tensor", "nested[0].squeeze(0)"),
+    "rnn(batch).detach().numpy()": ("container", "`rnn(batch)` has no", "rnn(batch)[0].detach().numpy()"),
     "by_name.detach()": ("container", "it is a dict of 2 tensors", "{k: t.detach() for k, t in by_name.items()}"),
-    "mixed.numpy()": ("container", "it is a list of 1 tensor.", None),
+    "answer.argmax(1)": ("container", "OrderedDict of 2 tensors", "answer['out'].argmax(1)"),
+    "x = pair.numpy() * 2": ("container", "`pair` has no numpy()", None),
+    "mixed.numpy()": ("container", "it is a list of 1 tensor.", "mixed[0].numpy()"),
+    "means.detach()": ("members", "it is a test_why.Pair", None),
+    "top = torch.max(batch, 1).numpy()": ("members", "return_types", "top = torch.max(batch, 1).values.numpy()"),
+    "preds = batch.max(1).numpy()": ("members", "a torch.return_types.max", "preds = batch.max(1).indices.numpy()"),
     "nothing.numpy()": ("none", "`nothing` is None, not a tensor", None),
     "g.grad.numpy()": ("no_grad", "`g.grad` is None: `g` has no gradient", None),
+    "loss.grad.data": ("no_grad", "`loss.grad` is None: `loss` has no gradient", None),
     "a.numpy()": ("array", "`a` needs no numpy(): it is in host memory", "a"),
     "a.cpu()": ("array", "`a` needs no cpu()", "a"),
+    "a.detach().cpu().numpy().mean()": ("array", "`a` needs no detach()", "a.mean()"),
     "scalar.numpy()": ("array", "`scalar` needs no numpy()", "scalar"),
     "number.item()": ("array", "`number` needs no item()", "number"),
+    "real.item()": ("array", "`real` needs no item()", "float(real)"),
+    "real.backward()": ("number", "`real` is a float", None),
+    "a.unsqueeze(0)": ("tensor_method", "`a` is an array", "torch.from_numpy(a).unsqueeze(0)"),
     "output.numpy()": ("members", "it is a test_why.Output, which holds tensors", "output.logits.numpy()"),
-    "outputs.detach()": ("members", "it is a test_why.ModelOutput, which holds tensors", None),
+    "outputs.detach()": ("members", "it is a test_why.ModelOutput", "outputs.logits.detach()"),
+    "outputs.backward()": ("members", "it is a test_why.ModelOutput", "outputs.loss.backward()"),
+    "net.numpy()": ("module", "`net` has no numpy()", None),
     "dataset.numpy()": ("dataset", "which gives tensors when it is iterated", None),
     "torch.nn.Linear.numpy()": ("class", "`torch.nn.Linear` is a class, not an instance", None),
     "torch.Tensor.numpy()": ("class", "`torch.Tensor` is a class", None),
@@ -114,6 +247,8 @@ ROWS: dict[str, tuple[str, str, str | None]] = {
     "t.detach.numpy()": ("method", "`t.detach` is the method itself", "t.detach().numpy()"),
     "t.numpy.mean()": ("method", "`t.numpy` is the method itself", "t.numpy().mean()"),
     "t.astype('float64')": ("array_method", "`astype` is a method of arrays", "t.numpy().astype('float64')"),
+    "t.toarray()": ("conversion", "`t` is a tensor, and has no toarray()", "t.numpy()"),
+    "loss.detach().backward()": ("cut", "`loss.detach()` does not require grad: `loss.detach()` cut its path", None),
 }  # fmt: skip
 
 
@@ -178,7 +313,26 @@ def test_every_headline_is_met() -> None:
 def test_silence(source: str) -> None:
     explanation = why(fail(source))
     assert not explanation, str(explanation)
-    assert "has nothing to do with converting tensors" in str(explanation)
+    assert "nothing to do with converting tensors" in str(explanation) or "No reason is known" in str(explanation)
+
+
+@pytest.mark.parametrize("i", range(len(PROGRAMS)))
+def test_silence_about_other_programs(i: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAMS[i][1])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        exec(compile(program.read_text(), program, "exec"), {"__name__": "__main__"})
+    assert find_unsaid(caught.value) is None
+    assert not why(caught.value), str(why(caught.value))
+
+
+def test_tensors_are_named_where_no_reason_is_known() -> None:
+    error = fail("t.no_such")
+    assert str(why(error)) == (
+        "No reason is known to safe_numpy. The line's tensors are: `t`, Tensor float32[3] on cpu."
+    )
+    assert find_unsaid(error) is None
 
 
 def test_an_explained_error_is_shown_as_it_is() -> None:
@@ -254,6 +408,156 @@ def test_inside_a_library_the_users_line_is_shown() -> None:
     text = str(why(caught.value))
     assert "Image.fromarray(pixels)   (inside PIL)" in text
     assert "fix   Image.fromarray(pixels.numpy())" in text
+
+
+def wrap_in_group() -> None:
+    errors = []
+    for source in ("len(5)", "a + t"):
+        try:
+            RUN[source]()
+        except TypeError as error:
+            errors.append(error)
+    raise ExceptionGroup("several", errors)
+
+
+def test_groups_and_causes_are_looked_through() -> None:
+    with pytest.raises(ExceptionGroup) as group:
+        wrap_in_group()
+    assert "`a` is an array" in str(why(group.value))
+    try:
+        wrap_in_group()
+    except ExceptionGroup as error:
+        outer = RuntimeError("a callback failed")
+        outer.__cause__ = error
+        assert "`a` is an array" in str(why(outer))
+        assert find_unsaid(outer) is not None
+
+
+PROCESSES = """
+import concurrent.futures, multiprocessing, sys
+import numpy as np, torch, safe_numpy
+
+def convert(i):
+    return torch.ones(2, requires_grad=True).numpy()
+
+def add(i):
+    return np.ones(2) * torch.ones(2)
+
+def ask(i):
+    return (torch.ones(2), 1).detach()
+
+class Rows(torch.utils.data.Dataset):
+    def __init__(self, get):
+        self.get = get
+    def __len__(self):
+        return 2
+    def __getitem__(self, i):
+        return self.get(i)
+
+WAYS = {
+    "futures": lambda f: list(concurrent.futures.ProcessPoolExecutor(1).map(f, [1])),
+    "pool": lambda f: multiprocessing.get_context("fork").Pool(1).map(f, [1]),
+    "loader": lambda f: list(torch.utils.data.DataLoader(Rows(f), num_workers=1)),
+    "joblib": lambda f: __import__("joblib").Parallel(2, backend="multiprocessing")(
+        __import__("joblib").delayed(f)(i) for i in [1, 2]
+    ),
+}
+if __name__ == "__main__":
+    try:
+        WAYS[sys.argv[1]](globals()[sys.argv[2]])
+    except Exception as error:
+        print(safe_numpy.why(error), bool(safe_numpy.why(error)))
+"""
+
+
+@pytest.mark.parametrize("way", ["futures", "pool", "loader", "joblib"])
+def test_errors_of_other_processes(way: str, tmp_path: Path) -> None:
+    program = tmp_path / "rows.py"
+    program.write_text(PROCESSES)
+    said = {
+        "convert": "`torch.ones(2, requires_grad=True)` cannot become a NumPy array, for 1 reason:",
+        "add": "`np.ones(2)` is an array and `torch.ones(2)` a tensor",
+        "ask": "`(torch.ones(2), 1)` has no detach(): it is a tuple.",
+    }
+    for function, sentence in said.items():
+        done = launch(
+            f"import runpy, sys; sys.argv = ['', '{way}', '{function}']; "
+            f"sys.path.insert(0, '{tmp_path}'); runpy.run_path('{program}', run_name='__main__')"
+        )
+        assert sentence in done.stdout, done.stdout + done.stderr
+        assert done.stdout.endswith(" True\n")
+
+
+CUTS = {
+    "h = g.detach() * 2\n    (h + 1).sum().backward()": "`g.detach()` cut its path",
+    "h = [x.item() for x in g]\n    torch.tensor(h).sum().backward()": "`x.item()` cut its path",
+    "h = [(g * k).sum() for k in range(2)]\n    y = torch.tensor(h)\n    y.sum().backward()": "`torch.tensor(h)` cut",
+    "h = torch.from_numpy(g.detach().numpy())\n    loss = h.sum()\n    loss.backward()": "`g.detach()` cut its path",
+    "with torch.no_grad():\n        y = net(batch)\n    y.sum().backward()": "`torch.no_grad()` cut its path",
+    "y = cut_inside(g)\n    y.sum().backward()": "`x.detach()` cut its path",
+    "h = []\n    h.append((g * 2).data)\n    loss = torch.stack(h).sum()\n    loss.backward()": "`(g * 2).data` cut",
+}
+
+
+def cut_inside(x: Any) -> Any:
+    y = x.detach()
+    return y * 2
+
+
+@pytest.mark.parametrize("body", CUTS)
+def test_which_statement_cut_the_path(body: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"def run():\n    {body}\n")
+    scope = {**globals(), "__name__": "program"}
+    exec(compile(program.read_text(), program, "exec"), scope)
+    with pytest.raises(RuntimeError, match="does not require grad") as caught:
+        scope["run"]()
+    assert CUTS[body] in " ".join(str(why(caught.value)).split())
+
+
+def test_silence_where_no_cut_is_to_be_seen(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("def run(x):\n    y = x * 2\n    y.sum().backward()\n")
+    scope = dict(globals())
+    exec(compile(program.read_text(), program, "exec"), scope)
+    with pytest.raises(RuntimeError) as caught:
+        scope["run"](t)
+    assert not why(caught.value)
+    with pytest.raises(RuntimeError, match="grad can be implicitly created only for scalar outputs") as caught:
+        scope["run"].__globals__["g"].mul(2).backward()
+    assert not why(caught.value)
+
+
+PLACES = {
+    # the failing program -> the corrected statement, which is another one than the one that failed
+    "made = answer.copy()\n    made.cpu().numpy()\n    made[:, 0]": "made = answer.copy()['out']",
+    "d = g * 1\n    m = np.mean(d, axis=0)\n    np.dot(m, d)": "d = (g * 1).detach().numpy()",
+    "w = np.sqrt(a32)\n    h = w * g\n    ((h - w) ** 2).mean()": "w = torch.from_numpy(np.sqrt(a32))",
+}
+
+
+@pytest.mark.parametrize("body", PLACES)
+def test_the_place_to_mend_is_where_a_value_is_made(body: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"def run():\n    {body}\n")
+    scope = dict(globals())
+    exec(compile(program.read_text(), program, "exec"), scope)
+    with pytest.raises((AttributeError, TypeError)) as caught:
+        scope["run"]()
+    explanation = why(caught.value)
+    text = str(explanation)
+    fixes = [row for block in explanation.compose().blocks for row in block if row.is_fix]
+    assert [row.text for row in fixes][:1] == [PLACES[body]], text
+    assert f"{program}:2" in text
+    mended = f"def run():\n    {PLACES[body]}\n" + program.read_text().partition("\n")[2].partition("\n")[2]
+    exec(compile(mended, "mended", "exec"), scope)
+    scope["run"]()
+
+
+def test_several_that_may_be_meant_are_named() -> None:
+    text = " ".join(str(why(fail("means.detach()"))).split())
+    assert "it holds `means.mu`, Tensor float32[3] on cpu and `means.logvar`, Tensor float32[3] on cpu" in text
+    assert "  or    top = torch.max(batch, 1).indices.numpy()" in str(why(fail("top = torch.max(batch, 1).numpy()")))
 
 
 def test_why_imports_nothing() -> None:

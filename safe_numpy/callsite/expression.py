@@ -1,28 +1,26 @@
-"""Which expression: where in the running line a tensor stands, by identity, without running anybody's code.
-
-`pure_eval` evaluates what is safe to evaluate: names, plain attributes, subscripts of builtin containers. Where that
-does not reach, nothing is found, rather than guessed.
-"""
+"""Which expression: where in the running line a tensor stands, by identity, or by the form of what it stands for."""
 
 from __future__ import annotations
 
 import ast
 import dis
 import inspect
-from collections import ChainMap, OrderedDict, defaultdict, deque
+import sys
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-import pure_eval
-from pure_eval import CannotEval
 from pure_eval.my_getattr_static import getattr_static
 
-from safe_numpy.callsite.frames import Caller, read_members, read_variables
+from safe_numpy.callsite.evaluator import Evaluator, Guess
+from safe_numpy.callsite.frames import OURSELVES, Caller, read_members, read_variables
 from safe_numpy.callsite.source import RunningCode
-from safe_numpy.diagnosis.framework import Introspection, find_framework, read_member
+from safe_numpy.diagnosis.facts import Door
+from safe_numpy.diagnosis.framework import Introspection, find_framework, make_plan
+from safe_numpy.diagnosis.registry import FRAMEWORKS
 
 METHODS = frozenset({"numpy", "__array__", "__dlpack__"})
 """what a tensor is asked by, where a line of code asks it itself"""
@@ -34,9 +32,6 @@ _KEYS = (str, int, bool, bytes, type(None))
 
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.BoolOp)
 _SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.stmt)
-
-_SAME_KIND = frozenset({"T", "mT", "data"})
-"""attributes of a tensor that are tensors of the same dtype and device"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,53 +48,6 @@ class Occurrence:
     """the whole of ``node.numpy()``, where the line asks the tensor itself"""
 
 
-class Evaluator(pure_eval.Evaluator):
-    """Knows the variables of a frame; ``[node]`` gives the value of an expression, or raises `CannotEval`."""
-
-    def __init__(self, frame: FrameType) -> None:
-        scopes = (read_variables(frame), frame.f_globals, frame.f_builtins)
-        super().__init__(ChainMap(*(s for s in scopes if type(s) is dict)))  # not where somebody's class would answer
-
-    def __getitem__(self, node: ast.expr) -> Any:
-        try:
-            return super().__getitem__(node)
-        except CannotEval:
-            member: Any = NotImplemented
-            if isinstance(node, ast.Attribute):
-                member = read_member(self[node.value], node.attr, False)
-            elif isinstance(node, ast.Subscript):
-                member = read_member(self[node.value], self[node.slice], True)
-            if member is NotImplemented:
-                raise
-            return member
-
-    def find(self, node: ast.expr, otherwise: Any = None) -> Any:
-        """Return the value of an expression, or `otherwise`."""
-        try:
-            return self[node]
-        except Exception:
-            return otherwise
-
-    def find_base(self, node: ast.expr) -> Any:
-        """Return the tensor that an expression is made of by its form alone, such as ``x`` of ``-x.T[0]``, or None.
-
-        The expression is a tensor then, of the same dtype and device and as differentiable, though it cannot be
-        evaluated.
-        """
-        value = self.find(node)
-        if value is not None:
-            return value if find_framework(value) is not None else None
-        if isinstance(node, ast.Subscript) or (isinstance(node, ast.Attribute) and node.attr in _SAME_KIND):
-            return self.find_base(node.value)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-            return self.find_base(node.operand)
-        if isinstance(node, ast.BinOp):
-            for one, other in ((node.left, node.right), (node.right, node.left)):
-                if type(self.find(other)) in (int, float):
-                    return self.find_base(one)
-        return None
-
-
 def find_occurrence(
     running: RunningCode, introspection: Introspection, evaluator: Evaluator, caller: Caller
 ) -> Occurrence | None:
@@ -113,7 +61,9 @@ def find_occurrence(
     """
     x, node = introspection.find_tensor(), running.node
     found = _find_in_operation(node, x, introspection, evaluator, caller) if node is not None else None
-    return found if found is not None or x is None else _search_statement(running.statement, x, evaluator)
+    if found is None and x is not None:
+        found = _search_statement(running.statement, x, evaluator)
+    return found if found is not None or node is None else _find_by_form(node, evaluator, caller)
 
 
 def _find_in_operation(
@@ -129,14 +79,40 @@ def _find_in_operation(
         return Occurrence(node.args[0], asked=node)  # torch.Tensor.numpy(x)
     operands = list(find_operands(node))
     found = _search(operands, x, evaluator) if x is not None else None
-    if found is not None or asks or not isinstance(node, ast.Call):
+    if found is not None or asks or not isinstance(node, ast.Call) or caller.called is None:
         return found
-    if caller.called is not None:
-        found = _search_parameters(node, x, evaluator, caller.called)
-        return found or _search_alias(operands, introspection.identify_data(), evaluator)
-    # the code that was called is in C: the operand that is a tensor by its form, where no other is unknown
-    unknown = find_unknown(operands, evaluator) if x is not None else None
-    return Occurrence(unknown) if unknown is not None and evaluator.find_base(unknown) is not None else None
+    found = _search_parameters(node, x, evaluator, caller.called)
+    return found or _search_alias(operands, introspection.identify_data(), evaluator)
+
+
+def _find_by_form(node: ast.expr, evaluator: Evaluator, caller: Caller) -> Occurrence | None:
+    """Find the operand that is a tensor by its form, where nothing before it can be one of which that is not known."""
+    if caller.asks or not takes_arrays_only(caller.called):
+        return None
+    receiver = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    operands = [n for n in find_operands(node) if n is not receiver]
+    suspects = [n for n in operands if not (evaluator.knows(n) or evaluator.is_harmless(n))]
+    for operand in suspects:
+        guess = evaluator.guess(operand)
+        if guess is None:
+            return None
+        if len(suspects) == 1 or not guess.is_complete or fails(guess):
+            return Occurrence(operand)
+    return None
+
+
+def fails(guess: Guess) -> bool:
+    """Tell whether something stops one of the tensors that an expression is like."""
+    plans = [make_plan(tensor, Door.ARRAY) for tensor in guess.tensors]
+    return any(plan is not None and plan.problems for plan in plans)
+
+
+def takes_arrays_only(called: FrameType | None) -> bool:
+    """Tell whether the code that was called has nothing to do with tensors, and so wants an array of each."""
+    if called is None or called.f_code.co_filename.startswith(OURSELVES):
+        return called is None  # a guarded method is asked of a tensor
+    known = [sys.modules[name] for name in FRAMEWORKS if name in sys.modules]
+    return not any(value is module for value in list(called.f_globals.values()) for module in known)
 
 
 def find_receiver(node: ast.AST) -> ast.expr | None:
@@ -170,8 +146,6 @@ def _open_displays(*nodes: ast.expr) -> Iterator[ast.expr]:
     for node in nodes:
         if isinstance(node, ast.IfExp):
             yield from _open_displays(node.body, node.orelse)
-        elif isinstance(node, ast.NamedExpr):
-            yield from _open_displays(node.value)
         elif isinstance(node, _DISPLAYS):
             yield from _open_displays(*(n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)))
         else:
@@ -188,12 +162,6 @@ def _search(nodes: Sequence[ast.expr], x: Any, evaluator: Evaluator) -> Occurren
         if path is not None:
             return Occurrence(node, path, value)
     return None
-
-
-def find_unknown(operands: Sequence[ast.expr], evaluator: Evaluator) -> ast.expr | None:
-    """Return the one operand that cannot be evaluated; None if there are several."""
-    unknown = [node for node in operands if evaluator.find(node, CannotEval) is CannotEval]
-    return unknown[0] if len(unknown) == 1 else None
 
 
 def _search_alias(operands: Sequence[ast.expr], data: object | None, evaluator: Evaluator) -> Occurrence | None:

@@ -3,44 +3,43 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from types import FrameType, FunctionType
-from typing import Any
+from collections.abc import Iterable, Mapping
+from types import ModuleType
 
-from safe_numpy.callsite import expression
-from safe_numpy.callsite.expression import Evaluator, Occurrence, find_operands
-from safe_numpy.callsite.frames import OURSELVES
+from safe_numpy.callsite.evaluator import Evaluator
 from safe_numpy.callsite.source import RunningCode
-from safe_numpy.diagnosis.causes import Plan, put_in_parentheses
-from safe_numpy.diagnosis.facts import NOTHING_READ, Door, Edit, Kind, Reading
-from safe_numpy.diagnosis.framework import find_framework, make_plan
-from safe_numpy.diagnosis.registry import FRAMEWORKS
+from safe_numpy.diagnosis.causes import is_primary
+from safe_numpy.diagnosis.facts import NOTHING_READ, Edit, Reading
 
-_MOST_ELEMENTS = 1000
-_SIMPLE_KINDS = frozenset({Kind.GRAD, Kind.DEVICE, Kind.DTYPE})
-"""what is as true of a part of a tensor as of the whole"""
+IMPORTS: Mapping[str, tuple[str, str | None]] = {
+    "torch": ("torch", None),
+    "np": ("numpy", "np"),
+    "tf": ("tensorflow", "tf"),
+    "ml_dtypes": ("ml_dtypes", None),
+    "safe_numpy": ("safe_numpy", None),
+}
+"""what the names in a fix stand for"""
 
-_MOST_COLUMNS = 86
-_MOST_LINES = 5
-_SIMPLE_STATEMENTS = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Assert, ast.Delete, ast.Raise)
-"""statements that compile by themselves, without a body"""
+_MOST_COLUMNS = 300
+_MOST_LINES = 12
+_SIMPLE_STATEMENTS = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Assert, ast.Delete, ast.Raise, ast.Return)
+_Edits = list[tuple[int, int, str]]
+"""where pieces of a text start and end, and what to write there; in order"""
 
 
-def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Reading:
+def correct(running: RunningCode, replacements: Mapping[ast.expr, str], evaluator: Evaluator) -> Reading:
     """Return the line with some expressions in it replaced; nothing where its text is not to be had.
 
     `Reading.fix` is the largest expression around them that the line evaluates at once; `Reading.shown` is what to
-    paste: the statement, or as much of it as stands by itself and is not too long.
+    paste: the statement, or the head of one that has a body; where neither stands by itself or it is too long, a part.
 
     Args:
         running: the line, and the operation in it.
         replacements: expressions of that line, and the code to write for each.
+        evaluator: knows what the names in it stand for.
     """
-    edits = []
+    edits, whole = [], running.source.text
     for node, text in replacements.items():
         start, end = running.find_range(node)
         if start == end:
@@ -49,21 +48,76 @@ def correct(running: RunningCode, replacements: Mapping[ast.expr, str]) -> Readi
     if not edits:
         return NOTHING_READ
     edits.sort()
-    around, within_scope = _find_around(running, [(start, end) for start, end, _ in edits])
-    texts = [(node, _edit(running, node, edits)) for node in around]
+    located = tuple(Edit(_find_position(whole, a), _find_position(whole, b), whole[a:b], new) for a, b, new in edits)
+    tight = [_widen(whole, *edit) for edit in edits]
+    around, within_scope = _find_around(running, [(start, end) for start, end, _ in tight])
+    texts = [(node, _edit(running, node, tight)) for node in around]
     valid = [(node, text) for node, text in texts if text and _compiles(text, "eval")]
     expressions = [text for node, text in valid if node in within_scope]
+    missing = "".join(f"{line}\n" for line in _list_imports((text for _, _, text in edits), evaluator))
+    statement = _edit_statement(running, tight)
+    if statement and (_fits(statement) or not valid):
+        fix = expressions[-1] if expressions else edits[0][2]
+        return Reading(fix=fix, shown=missing + statement, edits=located)
     if not expressions:
         return NOTHING_READ
-    shown = [text for _, text in valid]
-    if isinstance(running.statement, _SIMPLE_STATEMENTS):
-        statement = _edit(running, running.statement, edits)
-        if statement and _compiles(statement, "exec"):
-            shown.append(statement)
-    fitting = [text for text in shown if _fits(text)]
+    fitting = [text for _, text in valid if _fits(text)]
+    part = fitting[-1] if fitting else valid[0][1]
+    return Reading(fix=expressions[-1], shown=missing + part, edits=located, is_part=True)
+
+
+def find_importable(text: str) -> set[str]:
+    """Return the names that an expression mentions, of those that may have to be imported for it."""
+    tree = ast.parse(f"({text}\n)", mode="eval")
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in IMPORTS}
+
+
+def _list_imports(texts: Iterable[str], evaluator: Evaluator) -> list[str]:
+    """Return the imports that are missing for these expressions where the line runs."""
+    lines = []
+    for name in sorted({name for text in texts for name in find_importable(text)}):
+        module, alias = IMPORTS[name]
+        bound = evaluator.find(ast.Name(name, ast.Load()))
+        if type(bound) is not ModuleType or bound.__name__ != module:
+            lines.append(f"import {module} as {alias}" if alias else f"import {module}")
+    return lines
+
+
+def _widen(whole: str, start: int, end: int, text: str) -> tuple[int, int, str]:
+    """Return an edit that takes in the parentheses around what it replaces, where the new text needs none."""
+    if not is_primary(text):
+        return start, end, text
+    first, last = start, end
+    while first and whole[first - 1] in " \t":
+        first -= 1
+    while last < len(whole) and whole[last] in " \t":
+        last += 1
+    if whole[first - 1 : first] != "(" or whole[last : last + 1] != ")":
+        return start, end, text
+    before = whole[: first - 1].rstrip(" \t")[-1:]
+    if before.isidentifier() or before.isdigit() or before in (")", "]", "}", '"', "'"):
+        return start, end, text  # of a call, or behind a keyword
+    return first - 1, last + 1, text
+
+
+def _edit_statement(running: RunningCode, edits: _Edits) -> str:
+    """Return the statement with the edits made, or its head where it has a body; nothing if that is not to be had."""
+    statement = running.statement
+    if isinstance(statement, _SIMPLE_STATEMENTS):
+        text = _edit(running, statement, edits)
+        return text if text and _compiles(text, "exec") else ""
+    if not isinstance(statement, (ast.If, ast.While, ast.For, ast.AsyncFor, ast.With, ast.AsyncWith)):
+        return ""
     whole = running.source.text
-    located = tuple(Edit(_find_position(whole, a), _find_position(whole, b), whole[a:b], new) for a, b, new in edits)
-    return Reading(fix=expressions[-1], shown=fitting[-1] if fitting else shown[0], edits=located)
+    start, _ = running.find_range(statement)
+    end, _ = running.find_range(statement.body[0])
+    colon = whole.find(":", max(last for _, last, _ in edits))
+    while start < colon < end:
+        head = _replace(whole, start, colon + 1, edits)
+        if head and _compiles(f"if 1: pass\n{head} pass" if head.startswith("elif") else f"{head} pass", "exec"):
+            return _dedent(head, statement, _measure(whole, start))
+        colon = whole.find(":", colon + 1)
+    return ""
 
 
 def _find_position(text: str, offset: int) -> tuple[int, int]:
@@ -89,18 +143,28 @@ def _find_around(running: RunningCode, ranges: list[tuple[int, int]]) -> tuple[l
     return nodes, within
 
 
-def _edit(running: RunningCode, node: ast.AST, edits: list[tuple[int, int, str]]) -> str:
+def _edit(running: RunningCode, node: ast.AST, edits: _Edits) -> str:
     """Return the text of a node with the edits made, its later lines moved to the left with the first."""
     start, end = running.find_range(node)
+    text = "" if start == end else _replace(running.source.text, start, end, edits)
+    return _dedent(text, node, _measure(running.source.text, start)) if text else ""
+
+
+def _replace(whole: str, start: int, end: int, edits: _Edits) -> str:
+    """Return a piece of a text with the edits made; nothing where they do not all lie in it."""
     text, position = [], start
     for first, last, replacement in edits:
         if not (start <= first and last <= end) or first < position:
             return ""
-        text += [running.source.text[position:first], replacement]
+        text += [whole[position:first], replacement]
         position = last
-    text.append(running.source.text[position:end])
-    line = running.source.text[running.source.text.rfind("\n", 0, start) + 1 : start]
-    return "" if start == end else _dedent("".join(text), node, len(line) - len(line.lstrip()))
+    return "".join([*text, whole[position:end]])
+
+
+def _measure(whole: str, start: int) -> int:
+    """Return how far the line is indented that the text has at `start`."""
+    line = whole[whole.rfind("\n", 0, start) + 1 : start]
+    return len(line) - len(line.lstrip())
 
 
 def _dedent(text: str, node: ast.AST, line_indent: int) -> str:
@@ -122,138 +186,7 @@ def _compiles(text: str, mode: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the user's own code, which was warned about when it was compiled
-            compile(text, "<fix>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            ast.parse(text, mode=mode)  # what `return` and `await` stand in is not to be seen here
     except (SyntaxError, ValueError):
         return False
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Replacements:
-    """Finds what to write for each tensor of a line that must be converted: not the one that failed first alone."""
-
-    running: RunningCode
-    evaluator: Evaluator
-    called: FrameType | None
-
-    def find_unknown(self) -> dict[ast.expr, str]:
-        """Return what to write for the one operand whose value is not known: a tensor, or a container of some."""
-        operation = self.running.node
-        if not isinstance(operation, ast.Call) or not _takes_arrays_only(self.called):
-            return {}
-        unknown = expression.find_unknown(list(find_operands(operation)), self.evaluator)
-        is_receiver = isinstance(operation.func, ast.Attribute) and operation.func.value is unknown
-        if unknown is None or is_receiver or self._gives_iterator(unknown):
-            return {}
-        return {unknown: f"safe_numpy.to_numpy({self.running.find_text(unknown)})"}
-
-    def _gives_iterator(self, node: ast.expr) -> bool:
-        """Tell whether `node` is what `to_numpy` would exhaust."""
-        if not isinstance(node, ast.Call):
-            return isinstance(node, ast.GeneratorExp)
-        function = self._get(node.func)
-        if isinstance(function, type):
-            return issubclass(function, Iterator)
-        return inspect.isgeneratorfunction(function) if isinstance(function, FunctionType) else False
-
-    def find(self, x: Any, plan: Plan, place: Occurrence) -> dict[ast.expr, str]:
-        """Return the code to write, by the expression that it replaces; empty where none is known to be right."""
-        if isinstance(place.asked, ast.Attribute):
-            return {}  # the method is handed on; where it is called, is not to be seen here
-        if place.asked is not None:
-            return {**self._find_asked(), place.asked: self._render(plan, place.node)}
-        operation = self.running.node
-        operands = list(find_operands(operation)) if operation is not None else []
-        if place.node not in operands:
-            return {}  # it goes through other hands first, which may want the tensor
-        found: dict[ast.expr, str] = {}
-        if place.path:
-            elements = plan if plan.is_for_elements else None
-            text = self._convert_container(place, elements)
-            if text is None or elements is not None:
-                return {} if text is None else {place.node: text}
-            found[place.node] = text
-        elif (value := self._get(place.node)) is x or value is None:  # None: it cannot be evaluated
-            found[place.node] = self._render(plan, place.node)
-        else:  # an alias of it
-            text = self._convert(place.node)
-            if text is None:
-                return {}
-            found[place.node] = text
-        for node in operands:
-            value = self._get(node)
-            if node not in found and (value is x or _takes_arrays_only(self.called)):
-                is_same = place.path and value is place.value
-                text = self._convert_container(replace(place, node=node)) if is_same else self._convert(node)
-                if text is not None:
-                    found[node] = text
-        return found
-
-    def _get(self, node: ast.expr) -> Any:
-        return self.evaluator.find(node)
-
-    def _render(self, plan: Plan, node: ast.expr) -> str:
-        return plan.render(self.running.find_text(node)) or ""
-
-    def _find_asked(self) -> dict[ast.expr, str]:
-        """Return the other ``y.numpy()`` of the line, where they are going to fail too."""
-        found: dict[ast.expr, str] = {}
-        for node in expression.walk_scope(self.running.statement):
-            receiver = expression.find_receiver(node) if isinstance(node, ast.Call) and not node.keywords else None
-            if receiver is not None:
-                text = self._convert(receiver, Door.NUMPY)
-                if text is not None:
-                    found[node] = text
-        return found
-
-    def _convert(self, node: ast.expr, door: Door = Door.ARRAY) -> str | None:
-        """Return the code that converts a tensor, or a container of tensors; None where nothing stops it."""
-        value = self._get(node)
-        base = self.evaluator.find_base(node)
-        if base is not None:
-            plan = make_plan(base, door)
-            if plan is None or not plan.problems or plan.array is None:
-                return None
-            if base is not value and not _SIMPLE_KINDS.issuperset(p.kind for p in plan.problems):
-                return None
-            return self._render(plan, node)
-        if type(value) in (list, tuple, dict) and self._find_common_fix(_get_elements(value)) is not None:
-            return self._convert_container(Occurrence(node, "[0]", value))
-        return None
-
-    def _convert_container(self, place: Occurrence, elements: Plan | None = None) -> str | None:
-        """Return the code that converts a container's elements; by the plan `elements`, where that is for each."""
-        text, value = self.running.find_text(place.node), place.value
-        name = put_in_parentheses(text)
-        fix = None
-        if place.path.count("[") == 1:
-            fix = self._find_common_fix(_get_elements(value)) if elements is None else elements.render("t")
-        if fix is not None and type(value) is list:
-            return f"[{fix} for t in {text}]"
-        if fix is not None and type(value) is tuple:
-            return f"tuple({fix} for t in {text})"
-        if fix is not None and type(value) is dict:
-            return f"{{k: {fix} for k, t in {name}.items()}}"
-        return None if "." in place.path or elements is not None else f"safe_numpy.to_numpy({text})"
-
-    def _find_common_fix(self, elements: list[Any]) -> str | None:
-        """Return what converts every element, called ``t``; None if they need different things, or too many."""
-        if not 0 < len(elements) <= _MOST_ELEMENTS or any(find_framework(e) is None for e in elements):
-            return None
-        plans = [plan for e in elements if (plan := make_plan(e, Door.ARRAY)) is not None]
-        fixes = {plan.render("t") for plan in plans}
-        return fixes.pop() if len(fixes) == 1 and plans[0].problems else None
-
-
-def _get_elements(container: Any) -> list[Any]:
-    if type(container) is dict:
-        return list(container.values())
-    return list(container) if type(container) in (list, tuple) else []
-
-
-def _takes_arrays_only(called: FrameType | None) -> bool:
-    """Tell whether the code that was called has nothing to do with tensors, and so wants an array of each."""
-    if called is None or called.f_code.co_filename.startswith(OURSELVES):
-        return called is None  # a guarded method is asked of a tensor
-    known = [sys.modules[name] for name in FRAMEWORKS if name in sys.modules]
-    return not any(value is module for value in list(called.f_globals.values()) for module in known)

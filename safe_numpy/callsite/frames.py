@@ -6,7 +6,7 @@ import inspect
 import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import CodeType, FrameType, GetSetDescriptorType, TracebackType
 from typing import Any, NamedTuple
@@ -79,8 +79,13 @@ def find_direct_caller(known: int = 1) -> FrameType:
 def find_caller_in(stack: list[FrameType], site: Site, array_code: CodeType | None) -> tuple[Caller | None, list[Any]]:
     """Return who called, after the fact, and the frames from there outwards.
 
-    There is none if `stack`, innermost first, does not contain the line any more.
+    There is none if `stack`, innermost first, does not contain the line any more. Where the line is a library's, since
+    a thread of its own runs it, it is the user's line that waited for the thread.
     """
+    is_own = site.code is None or not is_foreign(site.filename)
+    waiting = () if is_own else (i for i, frame in enumerate(stack) if is_users(frame))
+    for i in waiting:
+        return Caller(stack[i], None, False, find_package(stack[i - 1]) if i else ""), stack[i:]
     for i, frame in enumerate(stack):
         if frame.f_code is site.code:
             called = stack[i - 1] if i and stack[i - 1].f_code is not array_code else None
@@ -112,10 +117,20 @@ def list_callers(frame: FrameType | None, most: int = _MOST_FRAMES) -> list[Fram
     return stack
 
 
-def list_sites(frame: FrameType | None, most: int) -> list[Site]:
-    """Return the lines of the user's that are running, from `frame` outwards, at most so many."""
-    users = (caller for caller in list_callers(frame) if is_users(caller))
-    return [locate(caller) for caller in itertools.islice(users, most)]
+def list_sites(frames: Iterable[FrameType], most: int, traceback: TracebackType | None = None) -> list[Site]:
+    """Return the user's lines among some frames, at most so many.
+
+    Args:
+        frames: the innermost first.
+        most: so many lines.
+        traceback: of the error that passed them: what has met ``finally`` since stands elsewhere by now.
+    """
+    passed = {}
+    while traceback is not None:
+        passed[traceback.tb_frame] = {"lineno": traceback.tb_lineno, "lasti": traceback.tb_lasti}
+        traceback = traceback.tb_next
+    users = itertools.islice((frame for frame in frames if is_users(frame)), most)
+    return [replace(locate(frame), **passed.get(frame, {})) for frame in users]  # type: ignore[arg-type]
 
 
 def is_users(frame: FrameType) -> bool:

@@ -6,24 +6,48 @@ All of it happens when somebody reads the explanation: what is needed for that i
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import replace
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Any, Literal
 
-from safe_numpy.callsite.expression import Evaluator, find_occurrence
-from safe_numpy.callsite.fix import Replacements, correct
-from safe_numpy.callsite.frames import Caller, is_translated
-from safe_numpy.callsite.source import digest_file, read_line, read_running
+from safe_numpy.callsite.callbacks import read_callback
+from safe_numpy.callsite.evaluator import Evaluator, get_home
+from safe_numpy.callsite.expression import Occurrence, find_occurrence, find_operands
+from safe_numpy.callsite.fix import correct
+from safe_numpy.callsite.flow import is_learnt_from, is_taken_by_torch
+from safe_numpy.callsite.frames import Caller, is_translated, list_sites
+from safe_numpy.callsite.replacements import Replacements
+from safe_numpy.callsite.source import RunningCode, digest_file, read_line, read_running
+from safe_numpy.callsite.syntax import KEEPERS
+from safe_numpy.callsite.training import TensorKeeper
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses
-from safe_numpy.diagnosis.facts import NOTHING_READ, Reading, Site
+from safe_numpy.diagnosis.facts import NOTHING_READ, Kind, Reading, Site
 from safe_numpy.diagnosis.framework import Introspection
 from safe_numpy.messages.layout import shorten
 
 __all__ = ["digest_file", "name_argument", "read_site"]
 
 _MOST_INSIDE = 60
+_MOST_CALLERS = 10
+_CONSTRUCTORS: dict[str, Literal["array", "copy"]] = {
+    **dict.fromkeys(("asarray", "asanyarray", "ascontiguousarray", "from_dlpack"), "array"),
+    "array": "copy",
+}
+"""functions of NumPy that give the array of a tensor itself, or a copy"""
+
+_COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
+_LOOPS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
-def read_site(introspection: Introspection, plan: Plan, site: Site, caller: Caller) -> Reading:
+def read_site(
+    introspection: Introspection,
+    plan: Plan,
+    site: Site,
+    caller: Caller,
+    stack: Sequence[FrameType] = (),
+    traceback: TracebackType | None = None,
+) -> Reading:
     """Find a tensor in a line that is running.
 
     Args:
@@ -31,6 +55,8 @@ def read_site(introspection: Introspection, plan: Plan, site: Site, caller: Call
         plan: what cures it.
         site: the line, as its reader knows it.
         caller: the line, live.
+        stack: the frames from the user's outwards, if it is to be found out where the result goes.
+        traceback: of the error, if there is one.
     """
     # code made from other code than the user wrote: only the line is common to both
     is_rewritten = site.code is not None and is_translated(site.code)
@@ -41,20 +67,104 @@ def read_site(introspection: Introspection, plan: Plan, site: Site, caller: Call
     if running is None:
         return NOTHING_READ
     source = running.get_line(site.lineno)
-    evaluator = Evaluator(caller.frame)
+    evaluator = Evaluator.from_frame(caller.frame)
     found = find_occurrence(running, introspection, evaluator, caller)
-    text = running.find_text(found.node) if found is not None else ""
-    replacements = Replacements(running, evaluator, caller.called)
-    if found is None or not text:
+    text = running.find_text(_skip_walrus(found.node)) if found is not None else ""
+    if found is not None and not text:
+        found = None
+    returned = read_callback(running, plan, evaluator) if found is None and not caller.asks else None
+    if returned is not None:
+        # through the library no gradient passes; whoever computes one of its result may believe so
+        if _find_reason_to_stay(plan, stack, traceback) == "learnt":
+            returned = replace(returned, shown=None, fix=None, stays="learnt", look=returned.shown)
+        return replace(returned, source=source, keeps="")
+    fixed = NOTHING_READ
+    if plan.array is not None and not is_rewritten and (found is not None or not plan.is_for_elements):
+        # before Python 3.12 a comprehension has a frame of its own
+        is_inside = caller.frame.f_code.co_name in _COMPREHENSIONS and len(stack) > 1
+        outer = Evaluator.from_frame(stack[1]) if is_inside else evaluator
+        fixed = _convert_line(Replacements(running, evaluator, caller, introspection.find_tensor(), plan, found, outer))
+        stays = _find_reason_to_stay(plan, stack, traceback)
+        if stays:
+            kept = _write_kept(running, evaluator, introspection, plan, found)
+            fixed = replace(correct(running, kept, evaluator), stays=stays, look=fixed.shown)
+    keeps = _find_use(running, found, evaluator)
+    if found is None:
         inside = running.find_text(running.node) if running.node is not None else ""
-        is_curable = plan.array is not None and not plan.is_for_elements
-        fixed = correct(running, replacements.find_unknown() if is_curable else {})
-        return replace(fixed, inside=shorten(_put_on_one_line(inside), _MOST_INSIDE), source=source)
+        return replace(fixed, keeps=keeps, inside=shorten(_put_on_one_line(inside), _MOST_INSIDE), source=source)
     name = _put_on_one_line(text)
     name = put_in_parentheses(name) + found.path if found.path else name
-    is_curable = plan.array is not None and not is_rewritten
-    fixed = correct(running, replacements.find(introspection.find_tensor(), plan, found) if is_curable else {})
-    return replace(fixed, name=name, path=found.path, source=source)
+    asked = running.find_text(found.asked) if found.asked is not None else ""
+    return replace(fixed, name=name, path=found.path, asked=asked, source=source, keeps=keeps)
+
+
+def _convert_line(replacements: Replacements) -> Reading:
+    """Return the line with what fails converted, and how much that allocates where it is more than one tensor."""
+    fixed = correct(replacements.running, replacements.find(), replacements.evaluator)
+    place, sizes = replacements.place, replacements.sizes
+    if len(sizes) <= 1 and place is not None and not place.path:
+        return fixed
+    known = [size for size in sizes if size is not None]
+    return replace(fixed, nbytes=sum(known) if len(known) == len(sizes) else 0)
+
+
+def _find_reason_to_stay(
+    plan: Plan, stack: Sequence[FrameType], traceback: TracebackType | None
+) -> Literal["learnt", "taken", ""]:
+    """Return why what the line computes has to stay a tensor; nothing where no reason is seen in the source."""
+    sites = list_sites(stack, _MOST_CALLERS, traceback)
+    trees: dict[str, ast.Module] = {}
+    if plan.cuts and is_learnt_from(sites, trees):
+        return "learnt"
+    return "taken" if is_taken_by_torch(sites, trees) else ""
+
+
+def _write_kept(
+    running: RunningCode, evaluator: Evaluator, introspection: Introspection, plan: Plan, found: Occurrence | None
+) -> dict[ast.expr, str]:
+    """Return what to write for tensors to stay what they are; empty where there is no such code."""
+    node, twins = running.node, introspection.twins
+    if node is None or twins is None:
+        return {}
+    failed: set[ast.AST] = {found.node} if found is not None else set()
+    if found is None:
+        failed |= {n for n in find_operands(node) if not (evaluator.knows(n) or evaluator.is_harmless(n))}
+    is_on_host = all(p.kind is not Kind.DEVICE for p in plan.problems)
+    asked = found.asked if found is not None else None
+    failed |= {asked} if asked is not None else set()
+    keeper = TensorKeeper(running, evaluator, twins, frozenset(failed), plan.subject.dtype, is_on_host, asked)
+    return keeper.find(node if asked is None else asked)
+
+
+def _find_use(running: RunningCode, found: Occurrence | None, evaluator: Evaluator) -> Literal["array", "copy", ""]:
+    """Return what the program gets of the array: itself, a copy of it, or nothing, as where it is drawn."""
+    node: Any = found.asked if found is not None and found.asked is not None else running.node
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        return "copy"
+    gives: Literal["array", "copy", ""] = "array"
+    if found is None or found.asked is None:
+        function = node.func if isinstance(node, ast.Call) else None
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        is_numpys = function is not None and get_home(evaluator.find(function)) == "numpy"
+        gives = _CONSTRUCTORS.get(name, "") if is_numpys else ""
+    parent: Any = node.parent if node is not None else None
+    while type(parent) in (ast.keyword, ast.List, ast.Tuple, ast.Dict, ast.NamedExpr, ast.IfExp):
+        parent = parent.parent
+    if isinstance(parent, ast.Call):
+        is_kept = isinstance(parent.func, ast.Attribute) and parent.func.attr in KEEPERS
+        return gives if is_kept else ""
+    if isinstance(parent, ast.Assign) and gives == "array" and _is_array(evaluator, parent.targets[0]):
+        return "copy"
+    return gives if isinstance(parent, (ast.stmt, ast.Yield, *_LOOPS)) else ""
+
+
+def _is_array(evaluator: Evaluator, target: ast.expr) -> bool:
+    """Tell whether what is assigned to is a part of an array."""
+    return isinstance(target, ast.Subscript) and get_home(type(evaluator.find(target.value))) == "numpy"
+
+
+def _skip_walrus(node: ast.expr) -> ast.expr:
+    return node.value if isinstance(node, ast.NamedExpr) else node
 
 
 def name_argument(frame: FrameType, function: str) -> str | None:

@@ -7,6 +7,7 @@ some 130 ms for 5,000 lines; so it is handed the block around the line alone, at
 from __future__ import annotations
 
 import ast
+import dis
 import hashlib
 import linecache
 import re
@@ -24,6 +25,8 @@ _SMALL = 200
 """lines; a smaller file is parsed whole"""
 
 _MOST_CALLS = 1000
+_PRECALL = dis.opmap.get("PRECALL", -1)
+_PRECALL_SIZE = 4  # bytes: the instruction, and a cache
 _BLOCK = re.compile(r"\s*(?:async\s+def\b|def\b|class\b|@)")
 
 
@@ -93,6 +96,34 @@ def read_line(filename: str, lineno: int) -> RunningCode | None:
             _forget_trees()
             return RunningCode(source, None, statement)
     return None
+
+
+def read_function(code: CodeType) -> tuple[executing.Source, ast.AST] | None:
+    """Return the source of a function, and the node that defines it; None where that cannot be told."""
+    first, is_lambda = code.co_firstlineno, code.co_name == "<lambda>"
+    for text in _cut(tuple(linecache.getlines(code.co_filename)), first):
+        source = _parse(code.co_filename, text)
+        found: list[ast.AST] = []
+        for node in ast.walk(source.tree) if source.tree is not None else ():
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
+                found += [node] if min([node.lineno, *(d.lineno for d in node.decorator_list)]) == first else []
+            elif is_lambda and isinstance(node, ast.Lambda) and node.lineno == first:
+                found.append(node)
+        _forget_trees()
+        if len(found) == 1:
+            return source, found[0]
+    return None
+
+
+def read_around(filename: str, lineno: int) -> str:
+    """Return the text of a file; of a large one, the function or class at its top level around a line, if there is one.
+
+    It stands at the line numbers that it has in the file. To parse 5,000 lines takes some 130 ms.
+    """
+    lines = tuple(linecache.getlines(filename))
+    *parts, whole = _cut(lines, lineno) if 0 < lineno <= len(lines) else ["".join(lines)]
+    is_definition = bool(parts) and _BLOCK.match(parts[-1].lstrip("\n")) is not None
+    return parts[-1] if is_definition else whole
 
 
 def _forget_trees() -> None:
@@ -198,7 +229,12 @@ def _find_node(source: executing.Source, frame: FrameType, lasti: int, lineno: i
         def for_frame(cls, frame: FrameType, use_cache: bool = True) -> executing.Source:
             return source
 
-    return OneText.executing(TracebackType(None, frame, lasti, lineno)).node
+    return OneText.executing(TracebackType(None, frame, _skip_precall(frame.f_code, lasti), lineno)).node
+
+
+def _skip_precall(code: CodeType, lasti: int) -> int:
+    """Return where a call stands: warm code of Python 3.11 does PRECALL and CALL at once, and fails at the first."""
+    return lasti + _PRECALL_SIZE if code.co_code[lasti] == _PRECALL else lasti
 
 
 def _parse(filename: str, text: str) -> executing.Source:

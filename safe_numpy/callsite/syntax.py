@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 import itertools
-import linecache
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from safe_numpy.callsite.source import read_around
 from safe_numpy.diagnosis.facts import Site
 
 _MAKERS = frozenset(
@@ -42,6 +42,9 @@ KEEPERS = frozenset({"append", "appendleft", "extend", "extendleft", "add", "ins
 _LEARNERS = frozenset({"backward", "manual_backward", "minimize", "gradient"})
 """methods that compute gradients of what they are called on, or given"""
 
+WRITERS = frozenset({"save", "manual_seed", "is_tensor", "device", "Size", "arange", "zeros", "ones", "empty", "rand"})
+"""torch's functions that take anything, or numbers"""
+
 FORWARD = frozenset({"forward", "__call__", "training_step"})
 """methods whose result is learnt from"""
 
@@ -55,20 +58,15 @@ ONLY_TENSORS = re.compile(
 READERS = frozenset({"item", "tolist", "numpy", "float", "int", "bool"})
 """what makes numbers or arrays of a tensor"""
 
+CASTS = frozenset({"float", "int", "bool"})
+"""functions that make a number, and methods that make a tensor"""
+
 FORGETTERS = frozenset(
     {"len", "isinstance", "type", "hasattr", "id", "range", "callable"}
     | {"sample", "choice", "choices"}  # what is drawn from a replay buffer is data
-    | {
-        "argmax",
-        "argmin",
-        "argsort",
-        "argpartition",
-        "searchsorted",
-        "digitize",
-        "nonzero",
-        "flatnonzero",
-        "kneighbors",
-    }
+    | {"argmax", "argmin", "argsort", "argpartition", "searchsorted", "digitize", "nonzero", "flatnonzero"}
+    | {"kneighbors", "linear_sum_assignment", "unravel_index", "bincount", "rint", "floor", "ceil", "sign"}
+    | {"minimize", "minimize_scalar", "curve_fit", "least_squares", "root", "root_scalar", "brentq", "fmin", "fsolve"}
 )
 """functions whose result does not hold the value, or lets no gradient pass"""
 
@@ -126,16 +124,17 @@ def list_read_variables(function: Function) -> set[str]:
 
 
 def find_place(site: Site, trees: dict[str, ast.Module]) -> Place | None:
-    """Return where `site` stands; None where that is not certain. Parses each file once, into `trees`."""
-    if site.filename not in trees:
+    """Return where `site` stands; None where that is not certain. Parses each text once, into `trees`."""
+    text = read_around(site.filename, site.lineno)
+    if text not in trees:
         try:
-            trees[site.filename] = ast.parse("".join(linecache.getlines(site.filename)))
+            trees[text] = ast.parse(text)
         except (SyntaxError, ValueError):
             return None
     # where the instruction stands tells several statements on one line apart
     places = itertools.islice(site.code.co_positions(), site.lasti // 2, None) if site.code else iter(())
     lineno, end_lineno, column, end_column = next(places, (None, None, None, None))
-    scopes: list[ast.AST] = [trees[site.filename]]
+    scopes: list[ast.AST] = [trees[text]]
     while True:
         statements = list(walk_statements(scopes[-1]))
         if lineno is None or end_lineno is None or column is None or end_column is None:  # `-X no_debug_ranges`

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import linecache
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from safe_numpy.diagnosis.causes import Plan
-from safe_numpy.diagnosis.facts import NOTHING_READ, Facts, Problem, Reading, Site, Subject
+from safe_numpy.diagnosis.facts import NOTHING_READ, Facts, Problem, Reading, Sharer, Site, Subject
+from safe_numpy.messages import phrases
 from safe_numpy.messages.layout import Displayed, Message, Row
-from safe_numpy.messages.phrases import OR_PERMISSIVE
 from safe_numpy.messages.units import find_rank, format_bytes, name_place
 
 _LONGEST_WORD = 12
@@ -45,8 +46,25 @@ class Diagnosis(Displayed):
     """bytes that the fix allocates for the array; 0 if it shares memory"""
     inside: str = ""
     """the operation that the tensor is somewhere inside of, where its name is not known"""
+    returned_by: str = ""
+    """the function of the user's that gave the tensor to the library, where `name` is not known"""
     shown: str | None = None
-    """the user's line with the tensor converted, ready to be pasted; None: there is no line, or no fix"""
+    """the user's statement with the tensor converted, ready to be pasted; None: there is no line, or no fix"""
+    shown_at: str = ""
+    """which statement that is; empty: the one of `site`"""
+    is_part: bool = False
+    """`shown` is only a part of the statement"""
+    stays: Literal["learnt", "taken", ""] = ""
+    """why what the line computes has to stay a tensor: a gradient is computed of it, or the framework takes it further
+    on; `fix` and `shown`, if there are any, keep tensors"""
+    look: str | None = None
+    """the statement with the tensor converted, where `shown` keeps it a tensor, or there is no such code"""
+    conversion: str | None = None
+    """the conversion of `name` alone, or of ``t`` where that is not known; None: there is none"""
+    owner: str = ""
+    """whose memory the array has that shares the tensor's, and what that means, where it is known"""
+    keeps: Literal["array", "copy", ""] = "array"
+    """what the program gets of the array that is made: itself, a copy of it, or nothing"""
     site: Site | None = None
     """the user's line"""
     remarks: tuple[str, ...] = ()
@@ -69,10 +87,12 @@ class Diagnosis(Displayed):
     def _make_headline(self) -> str:
         if self.named:
             who = f"`{self.name}`"
+        elif self.returned_by:
+            who = f"The tensor that {self.returned_by} returned"
         elif self.inside:
             who = f"A tensor inside `{self.inside}`"
         else:
-            who = f"This tensor (`{self.name}` below)"
+            who = "This tensor" if self.site is not None else f"This tensor (`{self.name}` below)"
         count = len(self.problems)
         if count == 0:
             return f"{who} can become a NumPy array as it is."
@@ -86,7 +106,8 @@ class Diagnosis(Displayed):
 
     def _list_facts(self) -> list[Row]:
         size = f", {format_bytes(self.nbytes)}" if self.nbytes else ""
-        word = self.name if len(self.name) <= _LONGEST_WORD else "tensor"
+        is_known = self.named or self.site is None
+        word = self.name if is_known and len(self.name) <= _LONGEST_WORD else "tensor"
         rows = [Row(word, f"{self.subject}{size}")]
         if self.site is not None:
             rows.append(make_line_row(self.site, f"converted inside {self.site.library}" if self.site.library else ""))
@@ -95,21 +116,40 @@ class Diagnosis(Displayed):
     def _list_ways_out(self) -> list[Row]:
         rows = []
         if self.shown is not None:
-            rows += [Row("fix", self.shown, is_code=True, is_fix=True), Row("", self._describe_sharing())]
+            place = f"({self.shown_at})" if self.shown_at else ""
+            rows.append(Row("fix", self.shown, is_code=True, is_fix=True, aside=place))
+            about = [phrases.PART] if self.is_part else []
+            about += [phrases.KEPT[self.stays]] if self.stays else [self._describe_sharing()] if self.keeps else []
+            rows += [Row("", "; ".join(about))] if about else []
+        elif self.stays:
+            rows.append(Row("instead", phrases.KEEP[self.stays]))
+        elif self.conversion is not None and self.problems:
+            rows.append(Row("instead", self._advise()))
         for problem in self.problems:
             text = self.fill(problem.says.instead, problem.facts)
-            if text and (self.fix is not None or problem.is_refused):
-                rows.append(Row("instead" if self.fix is None else "note", text))
+            if text and (self.conversion is not None or problem.is_refused):
+                rows.append(Row("instead" if self.conversion is None else "note", text))
         rows += [Row("note", remark) for remark in self.remarks]
+        if self.stays:
+            if self.look is not None:
+                place = f"({self.shown_at})" if self.shown_at else ""
+                rows += [Row("or", self.look, is_code=True, aside=place), Row("", phrases.LOOK)]
+            return rows
         is_unguarded = any(p.says.is_unguarded for p in self.problems)
         if self.problems and self.convertible and not (is_unguarded or self.is_unwanted or self.is_hazard):
-            rows.append(Row("or", OR_PERMISSIVE))
+            rows.append(Row("or", phrases.OR_PERMISSIVE))
         return rows
 
+    def _advise(self) -> str:
+        """Say what to do where it is not certain which code is right."""
+        template = phrases.CONVERT_NAMED if self.named else phrases.CONVERT_UNNAMED
+        return template.format(code=self.conversion)
+
     def _describe_sharing(self) -> str:
-        whose = self.name if len(self.name) <= _LONGEST_WORD and not self.inside else "the tensor"
-        if self.shares_memory:
-            return f"nothing is copied: writing to the array changes {whose}"
+        is_known = self.named or self.site is None
+        whose = self.name if is_known and len(self.name) <= _LONGEST_WORD else "the tensor"
+        if self.shares_memory and self.keeps == "array":
+            return f"nothing is copied: {self.owner or phrases.BOTH_WAYS.format(whose=whose)}"
         size = f" of {format_bytes(self.array_nbytes)}" if self.array_nbytes else ""
         device = next((p.facts["device"] for p in self.problems if p.cause == "device"), None)
         wait = f", made once {device} has finished" if device else ""
@@ -126,7 +166,14 @@ class Diagnosis(Displayed):
         rank = find_rank()
         share = sharing if self.shares_memory else "the array is a copy"
         before = f"{rank}: " if rank else ""
-        return f"{before}{who} became a NumPy array: {deeds}; {share}. Written out: {self.shown}"
+        return f"{before}{who} became a NumPy array: {deeds}; {share}. {self._write_out()}"
+
+    def _write_out(self) -> str:
+        """Return the code to write instead of what permissive mode did."""
+        if self.stays == "learnt":
+            return f"{phrases.NOT_LEARNT}: {self.shown}" if self.shown else phrases.NOT_LEARNT
+        name = f"`{self.name}`" if self.named else "with `t` for the tensor"
+        return f"Written out: {self.shown or f'{name}: {self.conversion}'}"
 
 
 def make_line_row(site: Site, library: str) -> Row:
@@ -144,14 +191,17 @@ def make_diagnosis(
     remarks: tuple[str, ...] = (),
     is_hazard: bool = False,
     is_unwanted: bool = False,
+    sharer: Sharer | None = None,
 ) -> Diagnosis:
     """Put together what was found out: `reading` knows the user's expression, and his line corrected."""
-    # `x`, where nothing is known; but next to code that may have an `x` of its own, something else
-    name = reading.name or ("tensor" if reading.inside else "x")
-    fix = plan.render(name)
+    # where nothing is known, `x`; next to code that may have an `x` of its own, another name
+    name = reading.name or ("x" if site is None and not reading.inside else "t")
+    conversion = plan.render(name)
+    is_stated = reading.name is not None or name == "x"
+    fix = None if conversion is None else reading.fix or (conversion if is_stated and not reading.stays else None)
     return Diagnosis(
         problems=plan.problems,
-        fix=fix and (reading.fix or fix),
+        fix=fix,
         convertible=not plan.is_refused,
         shares_memory=not plan.copies and plan.array is not None,
         nbytes=plan.nbytes,
@@ -159,9 +209,17 @@ def make_diagnosis(
         name=name,
         named=reading.name is not None,
         headline=plan.headline,
-        array_nbytes=plan.array_nbytes,
+        array_nbytes=plan.array_nbytes if reading.nbytes is None else reading.nbytes,
         inside=reading.inside,
-        shown=fix and (reading.shown or fix),
+        shown=fix and (reading.shown or (fix if site is None and not reading.inside else None)),
+        shown_at=reading.place,
+        is_part=reading.is_part,
+        stays=reading.stays,
+        look=reading.look,
+        returned_by=reading.returned_by,
+        conversion=conversion,
+        keeps=reading.keeps,
+        owner="" if sharer is None else phrases.say_owner(sharer.describe(name), sharer.effect, sharer.changes),
         site=site and replace(site, source=reading.source, rank=find_rank()),
         remarks=remarks,
         is_hazard=is_hazard,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import CodeType, MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from safe_numpy.messages.phrases import Sentences
 
@@ -98,6 +98,27 @@ class Subject:
         return f"{self.type_name} {self.dtype}{self.shape}{where}"
 
 
+class Sharer(NamedTuple):
+    """Whose memory it is."""
+
+    name: str
+    """of what holds it; empty: the tensor itself, or what has no name"""
+    kind: str
+    """what that is: ``a parameter``"""
+    what: str
+    """the same, of the memory"""
+    effect: str
+    """what a write to the array does"""
+    changes: str = ""
+    """what changes the array; empty: nothing that is usual"""
+
+    def describe(self, name: str) -> str:
+        """Return whose memory it is, in words; `name` is the tensor's."""
+        if self.changes:
+            return f"{self.name or name}, {self.kind}"
+        return self.kind
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A line of code that asked for an array, as it is kept. Holds no frame: frames hold tensors."""
@@ -142,12 +163,29 @@ class Reading:
     """the end of `name` that leads into a container: ``[3]``"""
     inside: str = ""
     """the operation that the tensor is somewhere inside of, where `name` cannot be told"""
+    asked: str = ""
+    """``name.numpy()``, where the line asks the tensor itself"""
+    returned_by: str = ""
+    """the function that gave the tensor to a library; `shown` is its `return`"""
+    place: str = ""
+    """where that stands; empty: in the line itself"""
     fix: str | None = None
     """the user's expression with the tensor converted"""
     shown: str | None = None
-    """the user's line with the tensor converted, or as much of it as can be pasted"""
+    """the user's statement with the tensor converted, or as much of it as can be pasted"""
+    is_part: bool = False
+    """`shown` is a part of the statement"""
+    stays: Literal["learnt", "taken", ""] = ""
+    """why what the line computes has to stay a tensor: a gradient is computed of it, or the framework takes it further
+    on; `fix` and `shown`, if there are any, keep tensors"""
+    look: str | None = None
+    """the statement with the tensor converted, where `shown` is something else"""
     source: str = ""
     """the line as it is"""
+    keeps: Literal["array", "copy", ""] = "array"
+    """what the program gets of the array that is made: itself, a copy of it, or nothing"""
+    nbytes: int | None = None
+    """bytes that are allocated for all the arrays of `shown`; None: not known, or it converts one tensor alone"""
     edits: tuple[Edit, ...] = ()
     """what to change in the file for the line to be `shown`"""
 

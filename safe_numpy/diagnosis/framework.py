@@ -6,16 +6,39 @@ import functools
 import importlib
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Protocol
 
 from safe_numpy.config.modes import Mode
 from safe_numpy.diagnosis.causes import Cause, Plan
-from safe_numpy.diagnosis.facts import Door, Problem, Site
+from safe_numpy.diagnosis.facts import Door, Problem, Sharer, Site
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.patching import Target
+
+
+class Twins(NamedTuple):
+    """Functions that NumPy and a framework both have, and how an array becomes a tensor beside another."""
+
+    functions: Mapping[str, str]
+    """by the name in NumPy's module, the framework's; empty: the tensor itself is meant"""
+    joining: frozenset[str]
+    """those that are given a list of tensors"""
+    bounds: Mapping[str, str]
+    """those of a tensor and a number that the framework writes in another way, over ``{x}`` and ``{bound}``"""
+    keywords: Mapping[str, str]
+    """NumPy's name of an argument, and the framework's"""
+    makers: frozenset[str]
+    """the framework's functions that make a tensor of an array"""
+    stack: str
+    """makes one tensor of a list, over ``{x}``"""
+    from_array: str
+    """makes a tensor of an array"""
+    from_any: str
+    """makes a tensor of an array or a number"""
+    like: str
+    """gives a tensor ``{x}`` the dtype and the device of another one, ``{y}``"""
 
 
 class Introspection:
@@ -28,16 +51,19 @@ class Introspection:
         except TypeError:  # a class with __slots__
             self.find_tensor = lambda: None
 
+    twins: Twins | None = None
+    """the functions that keep the tensor one; None: none are known"""
+
     def identify_data(self) -> object | None:
         """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
         return None
 
-    def find_alias(self, frame: FrameType) -> str:
-        """Return what is to be said of an array that shares the tensor's memory, if it is somebody's; else nothing.
+    def find_sharer(self, frame: FrameType) -> Sharer | None:
+        """Return whose memory an array has that shares the tensor's, if it is somebody's.
 
         `frame` is where the user's line runs.
         """
-        return ""
+        return None
 
     def look_closer(
         self, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]

@@ -8,7 +8,7 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
-from safe_numpy.callsite.frames import Caller, find_caller
+from safe_numpy.callsite.frames import Caller, find_caller, list_callers
 from safe_numpy.config.modes import READONLY
 from safe_numpy.diagnosis.causes import Plan, unite_plans
 from safe_numpy.diagnosis.diagnosis import make_diagnosis
@@ -69,11 +69,12 @@ def _watch(framework: Framework, x: Any, instruction: Instruction, direct: Frame
     if framework.watch is None:
         return
     record = instruction.entry.record
-    text = record.edits[0].old if record.edits else ", ".join(record.names)
     try:
         with framework.undisturbed():
             frame = find_caller(direct).frame
-            instruction.look_at = framework.watch.remember(x, instruction.entry, record.site, text, frame)
+            instruction.look_at = framework.watch.remember(
+                x, instruction.entry, record.site, instruction.expression, frame
+            )
     except HazardWarning:
         raise  # the user's filters make errors of our warnings
     except Exception:
@@ -91,13 +92,14 @@ def _meet(
     entry = instruction.entry
     if entry.warned and (plan.array in instruction.met or instruction.is_settled):
         return instruction
+    stack = list_callers(caller.frame) if plan.cuts else ()
     with framework.undisturbed():
         if plan.describe is None:
             plan = framework.plan(x, door)
         united = plan if instruction.plan is None else unite_plans(instruction.plan, plan, framework.causes)
         introspection = framework.introspect(x)
         reading = read_source(
-            lambda lookup: lookup.read_site(introspection, united or plan, site, caller), NOTHING_READ
+            lambda lookup: lookup.read_site(introspection, united or plan, site, caller, stack), NOTHING_READ
         )
         diagnosis = make_diagnosis(plan, reading)
     with CLAIMS.claim(entry) as is_ours:
@@ -107,9 +109,10 @@ def _meet(
                 warn_at(site, caller.frame, ConversionWarning(diagnosis.describe_conversion(sharing)))
             entry.warned = True  # not before: where the filters make an error of it, the next call is to fail as well
     kinds = tuple(p.kind.value for p in plan.problems)
-    instruction.plan = united or instruction.plan
+    instruction.plan, instruction.expression = united or instruction.plan, reading.asked or reading.name or ""
     names, libraries = [(text,) if text else () for text in (reading.name, site.library)]
-    obstacle = "conflict" if united is None else "" if reading.edits else "unread"
+    obstacle = "" if reading.edits else "learnt" if reading.stays else "unread"
+    obstacle = "conflict" if united is None else obstacle
     digest = read_source(lambda lookup: lookup.digest_file(caller.frame), "") if reading.edits else ""
     about = kinds, names, libraries, diagnosis.shown or "", reading.edits, obstacle, digest, len(kinds)
     record = Record(site, NO_FIGURES, *about)
@@ -127,6 +130,11 @@ def _describe_sharing(
         return phrases.COPIED_FOR_EXPORT if door is Door.DLPACK else phrases.READONLY
     try:
         with framework.undisturbed():
-            return introspection.find_alias(caller.frame) or phrases.SHARED
+            sharer = introspection.find_sharer(caller.frame)
+            return (
+                phrases.SHARED
+                if sharer is None
+                else f"{phrases.SHARED}, {sharer.what}: writing to the array {sharer.effect}"
+            )
     except Exception:
         return phrases.SHARED

@@ -69,15 +69,21 @@ class Failure(NamedTuple):
 
     def diagnose(self, traceback: TracebackType | None) -> Diagnosis:
         """Put together what can be said now, by the frames that `traceback` leads to."""
-        reading, plan = NOTHING_READ, self.plan
+        reading, plan, site = NOTHING_READ, self.plan, self.site
         problems: Sequence[Problem] = plan.problems
         remarks: Sequence[str] = ()
+        sharer = None
         try:
-            caller, stack = find_caller_in(unroll(traceback), self.site, self.framework.array_code)
+            caller, stack = find_caller_in(unroll(traceback), site, self.framework.array_code)
             if caller is not None:
+                site = site if caller.frame.f_code is site.code else caller.make_site()
                 reading = read_source(
-                    lambda lookup: lookup.read_site(self.introspection, plan, self.site, caller), NOTHING_READ
+                    lambda lookup: lookup.read_site(self.introspection, plan, site, caller, stack, traceback),
+                    NOTHING_READ,
                 )
+                if not (plan.copies or self.is_hazard):
+                    with self.framework.undisturbed():
+                        sharer = self.introspection.find_sharer(caller.frame)
                 problems, remarks = self.introspection.look_closer(problems, reading.path, stack)
         except Exception:  # what is there already is worth showing
             pass
@@ -85,7 +91,7 @@ class Failure(NamedTuple):
         is_lost = plan.is_for_elements and reading.fix is None
         plan = replace(plan, problems=tuple(problems), array=None if is_lost else plan.array)
         remarks = (*self.remarks, *remarks)
-        return make_diagnosis(plan, reading, self.site, remarks, self.is_hazard, is_unwanted=bool(self.remarks))
+        return make_diagnosis(plan, reading, site, remarks, self.is_hazard, bool(self.remarks), sharer)
 
 
 def read_source(question: Callable[[Any], _Answer], otherwise: _Answer) -> _Answer:

@@ -10,7 +10,7 @@ import difflib
 import io
 import tokenize
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from libcst.codemod import CodemodContext
 from libcst.codemod.visitors import AddImportsVisitor
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from safe_numpy.callsite.fix import IMPORTS
 from safe_numpy.callsite.frames import is_foreign
 from safe_numpy.callsite.source import digest_lines
 from safe_numpy.diagnosis.facts import Edit
@@ -30,6 +31,7 @@ from safe_numpy.messages.units import name_place
 OBSTACLES: dict[str, str] = {
     "other": "there were too many lines: which these are, was not booked",
     "unread": "the line does not say which expression is the tensor",
+    "learnt": "a gradient is computed of the result, and no array has one: stay with tensors there",
     "conflict": "tensors of different dtypes or layouts came by, and no one expression is right for all",
     "versions": "several versions of the file ran",
     "cell": "it is no file",
@@ -40,15 +42,6 @@ OBSTACLES: dict[str, str] = {
     "names": "`{name}` means something else in that file",
 }
 """why a line cannot be rewritten"""
-
-IMPORTS: Mapping[str, tuple[str, str | None]] = {
-    "torch": ("torch", None),
-    "np": ("numpy", "np"),
-    "tf": ("tensorflow", "tf"),
-    "ml_dtypes": ("ml_dtypes", None),
-    "safe_numpy": ("safe_numpy", None),
-}
-"""what the names in a fix stand for"""
 
 
 @dataclass(frozen=True, slots=True)

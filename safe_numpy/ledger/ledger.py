@@ -129,7 +129,7 @@ class Entry:
 class Instruction:
     """An instruction that converts, and what it is known to have met; several may stand in one line."""
 
-    __slots__ = ("code", "entry", "is_kept", "look_at", "met", "plan")
+    __slots__ = ("code", "entry", "expression", "is_kept", "look_at", "met", "plan")
 
     def __init__(self, entry: Entry, code: CodeType, is_kept: bool) -> None:
         self.entry = entry
@@ -140,6 +140,8 @@ class Instruction:
         """the conversions"""
         self.plan: Plan | None = None
         """what is right for all that was converted here, as far as one expression is"""
+        self.expression = ""
+        """what the line calls the tensor, with its ``.numpy()`` where the line says that itself"""
         self.look_at = 0
         """how many steps of an optimizer there have to be before a cut gradient is worth a look"""
 

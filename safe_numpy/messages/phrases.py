@@ -27,6 +27,20 @@ TOO_LARGE = Sentences(
     instead="convert a part of it, or raise SAFE_NUMPY_MAX_BYTES",
 )
 OR_PERMISSIVE = "SAFE_NUMPY=permissive converts it for you, with a warning"
+CONVERT_NAMED = "convert it before it gets there: `{code}`"
+CONVERT_UNNAMED = "convert it before it gets there; with `t` for the tensor: `{code}`"
+BOTH_WAYS = "writing to the array changes {whose}, and the other way round"
+NOT_LEARNT = "No gradient passes through it, though one is computed of the result"
+KEPT = {
+    "learnt": "tensors stay tensors here, since a gradient is computed of the result",
+    "taken": "tensors stay tensors here, since torch is given the result",
+}
+KEEP = {
+    "learnt": "stay with tensors here: a gradient is computed of the result, and no array has one",
+    "taken": "stay with tensors here, or make one of the array: torch is given the result, and takes tensors",
+}
+LOOK = "for a value to look at: no gradient passes through it"
+PART = "in place of that part of the statement"
 IMPLICIT = "permissive mode converts explicit calls of numpy() alone here (only='explicit'), and this is none"
 UNDECIDED = "permissive mode leaves the choice of a dtype to you here (dtype='raise')"
 
@@ -50,6 +64,12 @@ _MOST_NAMES = 20
 def say_hazard(kind: str, call: str) -> str:
     """Return the first line of the error for a conversion that works, and should not."""
     return _HAZARDS.get(kind, "{call} would give wrong values, and no error").format(call=call)
+
+
+def say_owner(whom: str, effect: str, changes: str) -> str:
+    """Return what it means that the array has somebody's memory."""
+    also = f"; {changes} changes the array, of which `.clone()` keeps a snapshot" if changes else ""
+    return f"it is the memory of {whom}: writing to the array {effect}{also}"
 
 
 def warn_severed(names: Sequence[str], filename: str, lineno: int, expression: str) -> str:

@@ -6,17 +6,25 @@ Imports what reads source; so it is imported late.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
+from dataclasses import replace
+from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
-from safe_numpy.callsite.expression import Evaluator, find_inside, find_operands
+from safe_numpy.callsite.evaluator import NOTHING, Evaluator, Guess
+from safe_numpy.callsite.expression import find_inside, find_operands, walk_scope
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import find_package, is_users
-from safe_numpy.callsite.source import RunningCode, read_running
-from safe_numpy.diagnosis.causes import put_in_parentheses
-from safe_numpy.diagnosis.facts import Door, Site
+from safe_numpy.callsite.frames import OURSELVES, find_package, is_translated, is_users, locate
+from safe_numpy.callsite.source import RunningCode, read_line, read_running
+from safe_numpy.diagnosis.causes import Plan, put_in_parentheses, unite_plans
+from safe_numpy.diagnosis.facts import Door, Kind, Site
 from safe_numpy.diagnosis.framework import find_framework, make_plan
+from safe_numpy.messages.units import name_place
+from safe_numpy.postmortem import uses
+
+_OF_PARTS_TOO = frozenset({Kind.GRAD, Kind.DEVICE, Kind.DTYPE})
+"""what is as true of what is computed from a tensor as of the tensor"""
 
 
 class Finding(NamedTuple):
@@ -28,16 +36,25 @@ class Finding(NamedTuple):
     note: str = ""
     more: str = ""
     """a second note"""
+    alternative: str | None = None
+    """the line corrected in another way, for another purpose"""
+    when: str = ""
+    """for which purpose"""
+    place: str = ""
+    """where the corrected line stands; empty: it is the one that failed"""
 
 
 class ErrorSite(NamedTuple):
-    """The innermost line of the user's that an error passed."""
+    """A line of the user's that an error passed; most often the innermost."""
 
     site: Site
     running: RunningCode
     evaluator: Evaluator
     is_direct: bool
     """the error arose in this very line, and not in Python code that it called"""
+    frame: FrameType
+    outer: tuple[TracebackType, ...]
+    """the traceback's entries before it, the outermost first"""
 
     def get_node(self) -> ast.AST:
         """Return the operation that failed: an expression, or the whole statement."""
@@ -55,12 +72,31 @@ class ErrorSite(NamedTuple):
         """Return the value of an expression that can be evaluated without running anybody's code."""
         return self.evaluator.find(node, otherwise)
 
-    def find_tensors(self) -> Iterator[tuple[ast.expr, Any]]:
+    def guess(self, node: ast.expr) -> Guess | None:
+        """Return which tensor an expression gives, as far as that can be told; a module's is like its parameters."""
+        found = self.evaluator.guess(node)
+        if found is None or found.tensors:
+            return found
+        modules = [self.find_value(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)]
+        parameters = [p for m in modules if m is not None and (p := _find_parameter(m)) is not None]
+        return Guess(tuple(parameters), False)
+
+    def find_tensors(self) -> Iterator[tuple[ast.expr, Guess]]:
         """Yield the operands that are tensors."""
         for node in self.get_operands():
-            value = self.find_value(node)
-            if find_framework(value) is not None:
-                yield node, value
+            guess = self.guess(node)
+            if guess is not None:
+                yield node, guess
+
+    def find_line_tensors(self) -> list[tuple[str, Any]]:
+        """Return what the line names that is a tensor, and the tensors."""
+        found: dict[str, Any] = {}
+        for node in walk_scope(self.running.statement):
+            if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+                value = self.find_value(node)
+                if find_framework(value) is not None and (text := self.find_text(node)):
+                    found.setdefault(text, value)
+        return list(found.items())
 
     def find_object(self, value: Any) -> str:
         """Return what the line calls `value`, an operand or in one; nothing if that cannot be told."""
@@ -76,30 +112,87 @@ class ErrorSite(NamedTuple):
 
     def fix(self, replacements: Mapping[ast.expr, str | None]) -> str | None:
         """Return the line with expressions replaced; None if there is nothing to replace them with."""
-        return correct(self.running, {node: text for node, text in replacements.items() if text is not None}).shown
+        found = {node: text for node, text in replacements.items() if text is not None}
+        return correct(self.running, found, self.evaluator).shown
+
+    def fix_elsewhere(self, statement: ast.stmt, replacements: Mapping[ast.expr, str | None]) -> str | None:
+        """Return another statement of the same function with expressions replaced."""
+        found = {node: text for node, text in replacements.items() if text is not None}
+        return correct(uses.at(self.running, statement), found, self.evaluator).shown
+
+    def name_statement(self, statement: ast.stmt) -> str:
+        """Return where a statement of the same file stands."""
+        return name_place(self.site.filename, statement.lineno)
 
     def fix_tensors(self) -> str | None:
         """Return the line with every tensor that the operation is given converted."""
-        return self.fix({node: write_conversion(self.find_text(node), x) for node, x in self.find_tensors()})
+        return self.fix({node: write_guess(self.find_text(node), guess) for node, guess in self.find_tensors()})
+
+    def find_scope(self) -> ast.AST:
+        """Return the function that the line stands in."""
+        return uses.find_scope(self.running.statement)
+
+    def find_kinds(self, name: str) -> set[uses.Kind]:
+        """Return what the rest of the function asks of a variable."""
+        return uses.list_kinds(self.find_scope(), name, self.evaluator, self.running.statement)
+
+    def is_parameter(self, node: ast.expr) -> bool:
+        """Tell whether an expression is a parameter of the function, as it was given."""
+        if not isinstance(node, ast.Name):
+            return False
+        scope = self.find_scope()
+        return uses.is_parameter(scope, node.id) and not uses.find_bindings(scope, node.id)
+
+    def find_caller(self) -> tuple[ErrorSite, bool] | None:
+        """Return the line of the user's that called this function, and whether a library stands between."""
+        users = [e for e in self.outer if is_users(e.tb_frame)]
+        if not users:
+            return None
+        entry = users[-1]
+        outer = self.outer[: self.outer.index(entry)]
+        found = make_error_site(entry, outer)
+        return None if found is None else (found, entry.tb_next is None or not is_users(entry.tb_next.tb_frame))
+
+
+def _find_parameter(module: Any) -> Any:
+    """Return the first parameter of a module, which its results are like."""
+    try:
+        found = next(iter(module.parameters()), None)
+    except Exception:  # it is none
+        return None
+    return found if find_framework(found) is not None else None
 
 
 def find_error_site(traceback: TracebackType | None) -> ErrorSite | None:
     """Return the innermost line of the user's in a traceback, if there is source for it."""
     entry, found = traceback, None
+    passed: list[TracebackType] = []
+    outer: tuple[TracebackType, ...] = ()
     while entry is not None:
         if is_users(entry.tb_frame):
-            found = entry
+            found, outer = entry, tuple(passed)
+        passed.append(entry)
         entry = entry.tb_next
-    if found is None:
-        return None
-    frame, following = found.tb_frame, found.tb_next
-    running = read_running(frame, found.tb_lasti, found.tb_lineno)
+    return None if found is None else make_error_site(found, outer)
+
+
+def make_error_site(entry: TracebackType, outer: tuple[TracebackType, ...]) -> ErrorSite | None:
+    """Return what is known of one line that an error passed."""
+    frame, following = entry.tb_frame, entry.tb_next
+    while following is not None and following.tb_frame.f_code.co_filename.startswith(OURSELVES):
+        following = following.tb_next  # a guarded method stands in its place
+    is_librarys = following is not None and not is_users(following.tb_frame)
+    library = find_package(following.tb_frame) if following is not None and is_librarys else ""
+    if is_translated(frame.f_code):
+        site = locate(frame, library)
+        running = read_line(site.filename, site.lineno)  # of the code as it was written, only the line is known
+    else:
+        site = Site(frame.f_code.co_filename, entry.tb_lineno, frame.f_code.co_name, library)
+        running = read_running(frame, entry.tb_lasti, entry.tb_lineno)
     if running is None:
         return None
-    library = find_package(following.tb_frame) if following is not None else ""
-    source = running.get_line(found.tb_lineno)
-    site = Site(frame.f_code.co_filename, found.tb_lineno, frame.f_code.co_name, library, source)
-    return ErrorSite(site, running, Evaluator(frame), following is None)
+    site = replace(site, source=running.get_line(site.lineno))
+    return ErrorSite(site, running, Evaluator.from_frame(frame), following is None, frame, outer)
 
 
 def write_conversion(text: str, tensor: Any) -> str | None:
@@ -108,10 +201,29 @@ def write_conversion(text: str, tensor: Any) -> str | None:
     return None if plan is None else plan.render(text)
 
 
+def write_guess(text: str, guess: Guess) -> str | None:
+    """Return the code that makes an array of an expression that is like some tensors; None where that is not known."""
+    plans = [plan for tensor in guess.tensors if (plan := make_plan(tensor, Door.ARRAY)) is not None]
+    if guess.is_itself or not plans:
+        return plans[0].render(text) if plans else None
+    framework = find_framework(guess.tensors[0])
+    united: Plan | None = plans[0]
+    for plan in plans[1:]:
+        united = unite_plans(united, plan, framework.causes) if united is not None and framework is not None else None
+    if united is None or not _OF_PARTS_TOO.issuperset(p.kind for p in united.problems):
+        return None
+    return united.render(text)
+
+
 def describe_tensor(tensor: Any) -> str:
     """Return what a tensor is, in words."""
     plan = make_plan(tensor, Door.ARRAY)
     return "" if plan is None else str(plan.subject)
+
+
+def describe_guess(text: str, guess: Guess) -> str:
+    """Return what an expression is, in words; nothing where its form alone is known."""
+    return f"`{text}` is {describe_tensor(guess.tensors[0])}" if guess.is_itself else ""
 
 
 def is_tensor(x: Any) -> bool:
@@ -119,10 +231,39 @@ def is_tensor(x: Any) -> bool:
     return find_framework(x) is not None
 
 
-def is_torch(x: Any) -> bool:
-    """Tell whether `x` is a tensor of PyTorch."""
+def is_array(x: Any) -> bool:
+    """Tell whether `x` is an array of NumPy's."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and issubclass(type(x), numpy.ndarray)
+
+
+def is_of(framework_name: str, x: Any) -> bool:
+    """Tell whether `x` is a tensor of the framework of that name."""
     framework = find_framework(x)
-    return framework is not None and framework.name == "torch"
+    return framework is not None and framework.name == framework_name
+
+
+def requires_grad(guess: Guess) -> bool:
+    """Tell whether what an expression gives may be part of a training."""
+    return any(getattr(tensor, "requires_grad", False) is True for tensor in guess.tensors)
+
+
+def is_symbolic(x: Any) -> bool:
+    """Tell whether `x` is a tensor that has no value yet: one of a function that is being traced, of a model's plan."""
+    plan = make_plan(x, Door.ARRAY)
+    return plan is not None and any(problem.kind is Kind.SYMBOLIC for problem in plan.problems)
+
+
+def count_elements(tensor: Any) -> int:
+    """Return how many numbers a tensor holds; -1 where it does not tell."""
+    shape = getattr(tensor, "shape", None)
+    try:
+        count = 1
+        for n in tuple(shape):  # type: ignore[arg-type]
+            count *= int(n)
+    except Exception:  # unknown, symbolic
+        return -1
+    return count
 
 
 def get_shape(x: Any) -> str:
@@ -130,14 +271,19 @@ def get_shape(x: Any) -> str:
     return str(getattr(x, "shape", None)).removeprefix("torch.Size(").removesuffix(")")
 
 
+def is_known(line: ErrorSite, node: ast.expr) -> bool:
+    """Tell whether the value of an expression is known."""
+    return line.find_value(node, NOTHING) is not NOTHING
+
+
 Rule = Callable[[BaseException, ErrorSite], Finding | None]
 """looks at one way to fail on the way to NumPy; says nothing unless an object confirms it"""
 
 
-def say_array_wanted(name: str, tensor: Any, line: ErrorSite, note: str) -> Finding:
+def say_array_wanted(name: str, guess: Guess, line: ErrorSite, note: str) -> Finding:
     """Say that code which takes arrays alone was given a tensor."""
     headline = f"`{name}` is a tensor, and an array is wanted here."
-    return Finding(headline, line.fix_tensors(), f"it is {describe_tensor(tensor)}", note)
+    return Finding(headline, line.fix_tensors(), describe_guess(name, guess), note)
 
 
 def say_class(name: str) -> Finding:

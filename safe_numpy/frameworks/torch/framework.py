@@ -15,11 +15,12 @@ from torch.autograd import forward_ad as _forward_ad
 
 from safe_numpy.config.modes import Mode
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
-from safe_numpy.diagnosis.facts import Door, Problem, Subject
+from safe_numpy.diagnosis.facts import Door, Problem, Sharer, Subject
 from safe_numpy.diagnosis.framework import Framework, Introspection
 from safe_numpy.frameworks.torch import causes, detect, doors, gradients, hazards, modules
 from safe_numpy.frameworks.torch.distributed import gather_over
 from safe_numpy.frameworks.torch.optimizers import WATCH
+from safe_numpy.frameworks.torch.twins import TWINS
 from safe_numpy.guard.guard import Guard
 from safe_numpy.guard.warn import warn_of_severed
 from safe_numpy.patching import Target
@@ -27,6 +28,8 @@ from safe_numpy.patching import Target
 
 class TorchIntrospection(Introspection):
     """What is asked of a PyTorch tensor when somebody reads."""
+
+    twins = TWINS
 
     def __init__(self, x: Tensor, is_dying: bool) -> None:
         super().__init__(x)
@@ -39,9 +42,9 @@ class TorchIntrospection(Introspection):
         x = self.find_tensor()
         return self._data if x is None else _identify_data(x)
 
-    def find_alias(self, frame: FrameType) -> str:
-        sharer = hazards.find_sharer(self.find_tensor(), [frame])
-        return "" if sharer is None else sharer.sharing
+    def find_sharer(self, frame: FrameType) -> Sharer | None:
+        x = self.find_tensor()
+        return None if x is None else hazards.find_sharer(x, [frame])
 
     def look_closer(
         self, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,12 +24,11 @@ from safe_numpy.callsite.flow import Flow, follow
 from safe_numpy.callsite.frames import find_caller, find_direct_caller, list_callers, list_sites
 from safe_numpy.diagnosis.causes import Cause, Plan, find_headline
 from safe_numpy.diagnosis.diagnosis import make_diagnosis
-from safe_numpy.diagnosis.facts import Door, Facts, Kind, Site
+from safe_numpy.diagnosis.facts import Door, Facts, Kind, Sharer, Site
 from safe_numpy.diagnosis.framework import make_plan
 from safe_numpy.frameworks.torch import causes, detect
 from safe_numpy.frameworks.torch.gradients import find_forward, get_next
 from safe_numpy.frameworks.torch.modules import find_members, find_modules, iterate_variables, walk_parameters
-from safe_numpy.messages.phrases import SHARED
 
 _MOST_FRAMES = 30
 _MOST_TENSORS = 50
@@ -45,33 +44,21 @@ _LOUD = frozenset({Kind.GRAD, Kind.CONJ, Kind.LAYOUT, Kind.NESTED, Kind.DTYPE, K
 https://github.com/pytorch/pytorch/pull/145000"""
 
 
-class Sharer(NamedTuple):
-    """Whose memory it is."""
-
-    whom: str
-    what: str
-    effect: str
-    """what a write to the array does"""
-
-    @property
-    def sharing(self) -> str:
-        """What is said of the array in permissive mode."""
-        return f"{SHARED}, {self.what}: writing to the array {self.effect}"
-
-
 _SAVED = Sharer(
+    "",
     "a value that autograd has saved for backward()",
     "which autograd has saved for backward()",
     "gives wrong gradients",
 )
 
 
-def _make_sharer(leaf: Tensor, name: str = "x") -> Sharer:
+def _make_sharer(leaf: Tensor, name: str = "") -> Sharer:
     if isinstance(leaf, Parameter):
         effect = "changes the model, and autograd does not notice"
-        return Sharer(f"{name}, a parameter", "and it is a parameter", effect)
+        return Sharer(name, "a parameter", "and it is a parameter", effect, "a step of the optimizer")
     effect = "changes it, and autograd does not notice"
-    return Sharer(f"{name}, a leaf of autograd's graph", "and autograd computes its gradient", effect)
+    what = "and autograd computes its gradient"
+    return Sharer(name, "a leaf of autograd's graph", what, effect, "a step of the optimizer")
 
 
 def find_sharer(x: Tensor, stack: Sequence[FrameType]) -> Sharer | None:
@@ -161,7 +148,7 @@ def _find_shared(x: Tensor, door: Door) -> Facts | None:
     if x.dtype not in detect.NUMPY_DTYPES:
         return None  # what is widened is a copy
     sharer = find_sharer(x, list_callers(find_caller(find_direct_caller()).frame, _MOST_FRAMES))
-    return sharer and {"whom": sharer.whom, "effect": sharer.effect}
+    return sharer and {"whom": sharer.describe("x"), "effect": sharer.effect}
 
 
 _flows: dict[tuple[tuple[int, int], ...], tuple[Sequence[Site], Flow]] = {}
@@ -169,7 +156,7 @@ _flows: dict[tuple[tuple[int, int], ...], tuple[Sequence[Site], Flow]] = {}
 
 
 def _find_flow(frame: FrameType) -> Flow:
-    sites = list_sites(frame, _MOST_CALLERS)
+    sites = list_sites(list_callers(frame), _MOST_CALLERS)
     key = tuple((id(site.code), site.lasti) for site in sites)
     known = _flows.get(key)
     if known is None:

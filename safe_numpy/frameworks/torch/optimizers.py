@@ -106,7 +106,7 @@ class OptimizerWatch(Watch):
         if cut is None:
             if len(self._cuts) >= _MOST_CUTS:
                 return sys.maxsize
-            cut = self._cuts[key] = _Cut(site, expression, list_sites(frame, _MOST_CALLERS))
+            cut = self._cuts[key] = _Cut(site, expression, list_sites(list_callers(frame), _MOST_CALLERS))
         if not cut.is_to_walk(self.steps):
             return max(cut.next_step, self.steps + 1)
         leaves = [x] if x.grad_fn is None else find_leaves(x.grad_fn, time.perf_counter() + _SECONDS, _MOST_NODES)[0]

@@ -1,0 +1,174 @@
+"""Which element of a container is meant where the line treats it as a tensor, or whether all of them are."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import OrderedDict, defaultdict, deque
+from typing import Any, NamedTuple
+
+from safe_numpy.callsite.frames import read_members
+from safe_numpy.callsite.replacements import put_in_loop
+from safe_numpy.diagnosis.facts import Door, Kind
+from safe_numpy.diagnosis.framework import make_plan
+from safe_numpy.postmortem import error_site as site
+from safe_numpy.postmortem.error_site import ErrorSite
+from safe_numpy.postmortem.uses import Kind as Use
+
+_KNOWN = ("logits", "out", "last_hidden_state", "prediction_logits", "sample", "pred", "preds", "prediction", "output")
+"""the keys under which models give what is usually meant, in this order"""
+
+_PLACES = re.compile(r"pred|ind|idx|label|class|arg|pos|rank|order|choice|action|token|cand", re.IGNORECASE)
+"""names of variables that hold places rather than values"""
+
+_MOVING = frozenset(
+    {"to", "cuda", "cpu", "detach", "float", "half", "double", "clone", "requires_grad_", "pin_memory", "contiguous"}
+    | {"long", "int", "bool", "data", "bfloat16", "detach_", "type"}
+)
+"""what gives the same tensor in another form: where every tensor of a container is likely to be meant"""
+
+_CONVERTING = frozenset(
+    {"numpy", "item", "tolist", "squeeze", "unsqueeze", "flatten", "view", "reshape", "permute", "transpose"}
+    | {"mean", "sum", "argmax", "softmax", "sigmoid", "abs", "log", "exp", "max", "min", "round"}
+)
+_REDUCING = frozenset({"mean", "sum", "std", "var", "median", "prod", "norm"})
+_MOST = 100
+_LOOPED = (list, tuple, dict, OrderedDict, defaultdict, deque)
+
+
+class Choice(NamedTuple):
+    """What is meant by a container that is treated as a tensor."""
+
+    step: str = ""
+    """the code that takes out the element that is meant; empty: that is not certain"""
+    other: str = ""
+    """the code for another that may be meant"""
+    is_stacked: bool = False
+    """all of them are, as one tensor"""
+    is_mapped: bool = False
+    """every element is"""
+    attributes: frozenset[str] = frozenset()
+    """what every element is asked for"""
+
+
+def list_elements(container: Any) -> list[tuple[str, Any]]:
+    """Return what a container holds, by the code that takes it out."""
+    cls = type(container)
+    if issubclass(cls, tuple) and cls is not tuple:
+        known = [vars(c).get("_fields") or vars(c).get("__match_args__") for c in type.mro(cls)]
+        names = next((n for n in known if n), ())
+        return [(f".{n}", v) for n, v in zip(names, tuple.__iter__(container), strict=False)]
+    if issubclass(cls, (list, tuple, deque)):
+        return [(f"[{i}]", v) for i, v in enumerate(list(container)[:_MOST])]
+    if issubclass(cls, dict):
+        members: dict[Any, Any] = {**read_members(container)} if cls not in _LOOPED else {}
+        items = list(dict.items(container))[:_MOST]
+        return [(f".{k}" if members.get(k) is v else f"[{k!r}]", v) for k, v in items if isinstance(k, (str, int))]
+    return [(f".{k}", v) for k, v in list(read_members(container).items())[:_MOST] if type(k) is str]
+
+
+def choose_element(container: Any, elements: list[tuple[str, Any]], asked: list[str], use: Use, hint: str) -> Choice:
+    """Return what is meant by a container.
+
+    Args:
+        container: it.
+        elements: what it holds, as `list_elements` gives it.
+        asked: the attributes that the line asks it for, one of the other.
+        use: whether the line wants one thing of it, or several.
+        hint: the name of the variable that the line assigns.
+    """
+    tensors = [(step, value) for step, value in elements if site.is_tensor(value)]
+    cls = type(container)
+    wanted = frozenset(asked) & (_MOVING | _CONVERTING)
+    can_map = len(tensors) == len(elements) and type(container) in _LOOPED and asked[0] in wanted
+    mapped = Choice(is_mapped=True, attributes=wanted) if can_map else Choice()
+    shapes = {site.get_shape(value) for _, value in tensors}
+    if asked[0] == "item" and any(site.count_elements(value) != 1 for _, value in tensors):
+        mapped = Choice()
+    if can_map and asked[0] in _REDUCING and cls in (list, tuple) and len(shapes) == 1 and use != "many":
+        return Choice(is_stacked=site.is_of("torch", tensors[0][1]))
+    if can_map and cls is list and shapes == {"[]"} and len(tensors) > 1 and use == "one":
+        return Choice(is_stacked=site.is_of("torch", tensors[0][1]))  # the numbers of a history
+    if use == "many":
+        return mapped
+    is_moved = _MOVING.issuperset(asked) and type(container) is not list
+    if is_moved and can_map and use == "" and len(tensors) > 1:
+        return mapped
+    one = _choose_one(container, elements, tensors, asked, use, hint)
+    return one if one.step or use == "one" else mapped
+
+
+def _choose_one(
+    container: Any,
+    elements: list[tuple[str, Any]],
+    tensors: list[tuple[str, Any]],
+    asked: list[str],
+    use: Use,
+    hint: str,
+) -> Choice:
+    cls = type(container)
+    if "backward" in asked or "item" in asked:
+        scalars = [step for step, value in tensors if site.count_elements(value) == 1]
+        loss = [step for step in scalars if "loss" in step]
+        found = loss[0] if len(loss) == 1 else scalars[0] if len(scalars) == 1 else ""
+        if found or "backward" in asked:
+            return Choice(found) if cls is not list or len(elements) > 1 else Choice()
+    if cls.__module__ == "torch.return_types":
+        is_single = "item" not in asked or all(site.count_elements(value) == 1 for _, value in tensors)
+        return _choose_result(elements, hint) if is_single else Choice()
+    if len(tensors) == 1 and (len(elements) > 1 or cls is not list or use == "one"):
+        return Choice(tensors[0][0])
+    by_name = {step.strip(".[]'\""): step for step, _ in tensors}
+    known = by_name.get(hint) or next((by_name[name] for name in _KNOWN if name in by_name), "")
+    if known or cls is not tuple:
+        return Choice(known)
+    large = [(step, value) for step, value in tensors if len(getattr(value, "shape", ())) > 0]
+    is_clear = len({site.get_shape(value) for _, value in tensors}) > 1 and large
+    return Choice(large[0][0]) if is_clear and asked[0] not in ("shape", "size") else Choice()
+
+
+def _choose_result(elements: list[tuple[str, Any]], hint: str) -> Choice:
+    """Return which member of what `torch.max` and others give is meant, as the name of the variable says."""
+    steps = [step for step, _ in elements]
+    if ".values" not in steps or ".indices" not in steps:
+        return Choice(steps[0])
+    return Choice(".indices") if _PLACES.search(hint) else Choice(".values", ".indices")
+
+
+def write_mapped(
+    line: ErrorSite, holder: ast.expr, container: Any, tensors: list[Any], chain: list[tuple[str, ast.expr]]
+) -> str | None:
+    """Return the code that asks every element of a container for what the line asks the container."""
+    steps = "".join(_write_step(line, attribute, node) for attribute, node in chain)
+    if re.search(r"\bt\b", steps):
+        return put_in_loop(line.find_text(holder), _make_alike(container), f"x{steps}", "x")
+    element = f"t{steps}"
+    names = [attribute for attribute, _ in chain]
+    if names and names[-1] == "numpy" and {*names[:-1]} <= {"detach", "cpu", "data", "clone"}:
+        element = _convert_each(tensors, element, set(names))
+    return put_in_loop(line.find_text(holder), _make_alike(container), element, "t")
+
+
+def _make_alike(container: Any) -> Any:
+    """Return a container whose loop is written as that of `container`."""
+    return {} if issubclass(type(container), dict) else container
+
+
+def _write_step(line: ErrorSite, attribute: str, node: ast.expr) -> str:
+    if not isinstance(node, ast.Call):
+        return f".{attribute}"
+    keywords = [
+        f"{k.arg}={line.find_text(k.value)}" if k.arg else f"**{line.find_text(k.value)}" for k in node.keywords
+    ]
+    return f".{attribute}({', '.join([*map(line.find_text, node.args), *keywords])})"
+
+
+def _convert_each(tensors: list[Any], element: str, names: set[str]) -> str:
+    """Return what converts each of some tensors: what the line says, where that works for all of them."""
+    plans = [plan for t in tensors if (plan := make_plan(t, Door.ARRAY)) is not None]
+    kinds = {problem.kind for plan in plans for problem in plan.problems}
+    cured = {Kind.GRAD: {"detach", "data"}, Kind.DEVICE: {"cpu"}}
+    if all(names & cured.get(kind, set()) for kind in kinds):
+        return element
+    fixes = {plan.render("t") for plan in plans}
+    return (fixes.pop() if len(fixes) == 1 else None) or "safe_numpy.to_numpy(t)"

@@ -1,0 +1,244 @@
+"""Rule of `why`: ``loss.backward()`` of a tensor that requires no grad; which statement cut its path.
+
+Follows the variables back through the source, as far as it says where they come from.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, NamedTuple
+
+from safe_numpy.callsite.evaluator import Evaluator, get_home
+from safe_numpy.callsite.functions import find_returns
+from safe_numpy.callsite.source import RunningCode
+from safe_numpy.diagnosis.framework import iterate_loaded
+from safe_numpy.diagnosis.registry import FRAMEWORKS
+from safe_numpy.messages.units import name_place
+from safe_numpy.postmortem import error_site as site
+from safe_numpy.postmortem import uses
+from safe_numpy.postmortem.error_site import ErrorSite, Finding
+
+_METHODS = frozenset({"detach", "item", "numpy", "tolist"})
+_MAKERS = frozenset({"tensor", "from_numpy", "as_tensor", "Tensor", "FloatTensor"})
+_GUARDS = frozenset({"no_grad", "inference_mode"})
+_MOST_STEPS = 60
+
+
+_STAY = "what leads from the parameters to the loss must stay tensors, not detached"
+
+
+class _Severed(NamedTuple):
+    """Where a gradient is cut."""
+
+    running: RunningCode
+    filename: str
+    node: ast.expr
+    evaluator: Evaluator | None
+    """knows the variables there; None: that function has returned"""
+
+
+class _Search:
+    """Goes back through the statements of one program; visits each expression once."""
+
+    def __init__(self, line: ErrorSite) -> None:
+        self._line = line
+        self._seen: set[int] = set()
+
+    def search(
+        self, node: ast.AST, running: RunningCode, filename: str, evaluator: Evaluator | None
+    ) -> _Severed | None:
+        """Return the cut that an expression passes, the one nearest to its source."""
+        if id(node) in self._seen or len(self._seen) > _MOST_STEPS:
+            return None
+        self._seen.add(id(node))
+        for child in _list_sources(node):
+            found = self._follow(child, running, filename, evaluator)
+            if found is not None:
+                return found
+        return None
+
+    def _follow(
+        self, node: ast.expr, running: RunningCode, filename: str, evaluator: Evaluator | None
+    ) -> _Severed | None:
+        here = _Severed(running, filename, node, evaluator)
+        if _is_guard(node):
+            return here
+        if isinstance(node, ast.Name):
+            return self._follow_name(node, running, filename, evaluator)
+        deeper = self.search(node, running, filename, evaluator)
+        if deeper is not None:
+            return deeper
+        if isinstance(node, ast.Attribute) and node.attr == "data":
+            return here
+        if not isinstance(node, ast.Call):
+            return None
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if name in _METHODS and not node.args and _may_require(node.func.value, evaluator):  # type: ignore[attr-defined]
+            return here
+        if name in _MAKERS and node.args and _makes_tensors(node, evaluator):
+            return here if _holds_recorded(node.args[0], evaluator) else None
+        return self._follow_call(here, node, evaluator)
+
+    def _follow_name(
+        self, node: ast.Name, running: RunningCode, filename: str, evaluator: Evaluator | None
+    ) -> _Severed | None:
+        scope = uses.find_scope(node)
+        for binding in reversed(uses.find_bindings(scope, node.id)):
+            value = binding.value or getattr(binding.statement, "value", None)
+            if value is None or id(binding.statement) in self._seen:
+                continue
+            place = uses.at(running, binding.statement)
+            guard = _find_guard(binding.statement)
+            if guard is not None:
+                return _Severed(place, filename, guard, evaluator)
+            found = self._follow(value, place, filename, evaluator)
+            if found is not None:
+                return found
+        for use in uses.find_uses(scope, node.id):
+            found = self._follow_appended(use, running, filename, evaluator)
+            if found is not None:
+                return found
+        return None
+
+    def _follow_appended(
+        self, use: Any, running: RunningCode, filename: str, evaluator: Evaluator | None
+    ) -> _Severed | None:
+        """Go on with what is appended to a list."""
+        asked = use.parent
+        call = asked.parent if isinstance(asked, ast.Attribute) else None  # type: ignore[attr-defined]
+        if not isinstance(call, ast.Call) or asked.attr not in ("append", "extend") or not call.args:
+            return None
+        return self.search(call, uses.at(running, uses.find_statement(call)), filename, evaluator)
+
+    def _follow_call(self, here: _Severed, node: ast.Call, evaluator: Evaluator | None) -> _Severed | None:
+        """Go on in a function of the user's, or the `forward` of his module."""
+        function = evaluator.find(node.func) if evaluator is not None else None
+        if function is None:
+            return None
+        if _is_decorated(function):
+            return here
+        returns = find_returns(function) or find_returns(getattr(type(function), "forward", None))
+        for running, value in returns.lines if returns is not None else ():
+            known = _Self(function) if returns is not None else None
+            found = self._follow(value, running, returns.filename, known)  # type: ignore[union-attr]
+            if found is not None:
+                return found
+        return None
+
+
+class _Self(Evaluator):
+    """Knows `self` alone, of a method that has returned."""
+
+    def __init__(self, function: Any) -> None:
+        owner = getattr(function, "__self__", function)
+        super().__init__(({"self": owner},))
+
+    def find(self, node: ast.expr, otherwise: Any = None) -> Any:
+        found = super().find(node, otherwise)
+        if found is otherwise and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = super().find(node.value)
+            function = getattr(type(owner), node.attr, None) if owner is not None else None
+            return function.__get__(owner) if callable(function) else otherwise
+        return found
+
+
+def _list_sources(node: ast.AST) -> list[ast.expr]:
+    """Return the expressions that the value of one is made of."""
+    if isinstance(node, ast.Call):
+        owner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        return [*owner, *node.args, *(k.value for k in node.keywords)]
+    return [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)]
+
+
+def _is_guard(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in _GUARDS
+
+
+def _is_decorated(function: Any) -> bool:
+    """Tell whether a function, or the `forward` of a module, is decorated with ``torch.no_grad()``."""
+    for each in (function, getattr(type(function), "forward", None)):
+        bare = getattr(each, "__func__", each)
+        if getattr(bare, "__globals__", {}).get("__name__") == "torch.utils._contextlib":
+            return True
+    return False
+
+
+def _find_guard(statement: Any) -> ast.expr | None:
+    """Return the ``torch.no_grad()`` that a statement stands under."""
+    while statement is not None:
+        if isinstance(statement, ast.With):
+            guards = [item.context_expr for item in statement.items if _is_guard(item.context_expr)]
+            if guards:
+                return guards[0]
+        statement = getattr(statement, "parent", None) if not isinstance(statement, ast.FunctionDef) else None
+    return None
+
+
+def _may_require(node: ast.expr, evaluator: Evaluator | None) -> bool:
+    """Tell whether what is detached requires grad, as far as that is known."""
+    guess = evaluator.guess(node) if evaluator is not None else None
+    if guess is None or not guess.tensors:
+        return evaluator is None or not evaluator.knows(node)
+    return site.requires_grad(guess)
+
+
+def _makes_tensors(node: ast.Call, evaluator: Evaluator | None) -> bool:
+    home = get_home(evaluator.find(node.func)) if evaluator is not None else ""
+    root = node.func.value if isinstance(node.func, ast.Attribute) else None
+    return home in FRAMEWORKS or (isinstance(root, ast.Name) and root.id in FRAMEWORKS)
+
+
+def _holds_recorded(node: ast.expr, evaluator: Evaluator | None) -> bool:
+    """Tell whether an expression is a tensor that requires grad, or a list of such."""
+    value: Any = evaluator.find(node) if evaluator is not None else None
+    values: list[Any] = list(value) if type(value) in (list, tuple) else [value]
+    if isinstance(node, (ast.List, ast.Tuple)) and evaluator is not None:
+        values = [t for n in node.elts if (g := evaluator.guess(n)) is not None for t in g.tensors]
+    return any(getattr(v, "requires_grad", False) is True for v in values)
+
+
+def find_cut(error: BaseException, line: ErrorSite) -> Finding | None:
+    """``loss.backward()``, where nothing that `loss` was computed from requires grad any more."""
+    node = line.get_node()
+    if not isinstance(error, RuntimeError) or not isinstance(node, ast.Call):
+        return None
+    if not isinstance(node.func, ast.Attribute) or node.func.attr != "backward":
+        return None
+    owner = node.func.value
+    guess = line.guess(owner)
+    is_confirmed = guess is not None and guess.is_itself and not site.requires_grad(guess)
+    if not is_confirmed and "does not require grad" not in str(error):
+        return None
+    made = [cut for f in iterate_loaded() if f.watch is not None for cut in f.watch.find_cuts() if cut.expression]
+    if made:  # by permissive mode: the last one most often
+        place = name_place(made[-1].site.filename, made[-1].site.lineno)
+        where = f"where permissive mode converted `{made[-1].expression}`, {place}, its path was cut"
+        return Finding(f"`{line.find_text(owner)}` does not require grad: {where}.", note=_STAY, place=place)
+    cut = _Search(line)._follow(owner, line.running, line.site.filename, line.evaluator)
+    if cut is None:
+        return None
+    name, text = line.find_text(owner), cut.running.find_text(cut.node)
+    place = name_place(cut.filename, cut.node.lineno)
+    if not text:
+        return None
+    headline = f"`{name}` does not require grad: `{text}` cut its path, {place}."
+    return Finding(headline, _fix_stack(line, cut), _STAY, place=place)
+
+
+def _fix_stack(line: ErrorSite, cut: _Severed) -> str | None:
+    """Return the line corrected where a list of tensors was made anew of their numbers."""
+    node = cut.node
+    if not isinstance(node, ast.Call) or cut.evaluator is not line.evaluator or node.keywords or len(node.args) != 1:
+        return None
+    values = line.find_value(node.args[0])
+    if (
+        type(values) not in (list, tuple)
+        or not all(map(site.is_tensor, values))
+        or len({*map(site.get_shape, values)}) != 1
+    ):
+        return None
+    shape = site.get_shape(values[0])
+    if shape not in ("[]", "[1]"):
+        return None
+    text = f"torch.{'stack' if shape == '[]' else 'cat'}({line.find_text(node.args[0])})"  # of one number each
+    return line.fix_elsewhere(uses.find_statement(node), {node: text})
