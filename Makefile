@@ -11,7 +11,7 @@ FIGURES := docs/evidence
 SECONDS ?= 3600
 EXAMPLES ?= 50000
 
-.PHONY: demo test lint snapshots bench conformance fuzz stress evidence clean
+.PHONY: demo test lint snapshots bench field conformance fuzz stress evidence clean
 
 demo: $(ENV)
 	$(BIN)/python examples/digits.py
@@ -39,6 +39,10 @@ bench: $(PROOF_ENV)
 	$(PROOF)/python benchmarks/growth.py --json $(FIGURES)/growth.json
 	$(PROOF)/python benchmarks/instructions.py --json $(FIGURES)/instructions.json
 	$(MAKE) evidence
+
+# programs after public reports, and their mutants: what is said, and whether the printed fixes are right; some 15 minutes
+field: $(ENV)
+	$(BIN)/python tests/field --mutants 50 --json $(FIGURES)/field.json
 
 conformance: $(PROOF_ENV)
 	$(PROOF)/python tests/conformance --json $(FIGURES)/conformance.json

@@ -149,8 +149,46 @@ def write_counts(found: dict[str, Any]) -> str:
     return ", ".join(f"{what}: {n:,}" for what, n in found.items())
 
 
+FIELD = (
+    ("programs", "programs"),
+    ("explained", "explained"),
+    ("line_and_cause", "at the right line, with every cause"),
+    ("repairable", "that one correction repairs"),
+    ("repairable_printed", "of these, with a printed fix"),
+    ("printed", "printed fixes"),
+    ("right", "of these, right"),
+    ("same_line_again", "of these, that fail at the same line again"),
+)
+"""the figures of `make field`, and what they are called"""
+
+
+def write_field(found: dict[str, Any]) -> str:
+    groups = {
+        "PyTorch, guarded": found["torch"]["guarded"],
+        "PyTorch, `why`": found["torch"]["unguarded"],
+        "TensorFlow, guarded": found["tensorflow"]["guarded"],
+        "TensorFlow, `why`": found["tensorflow"]["unguarded"],
+    }
+    rows = [(label, *(group[key] for group in groups.values())) for key, label in FIELD]
+    ways = ("truth", "refused", "warned", "wrong")
+    rows += [(f"permissive: {way}", *(g["permissive"].get(way, 0) for g in groups.values())) for way in ways]
+    wrong = ", ".join(f"`{slug}`" for group in groups.values() for slug in group["wrong"]) or "none"
+    mutants = [part["mutants"] for part in found.values()]
+    made, fail, printed, right, again = (
+        sum(m[key] for m in mutants) for key in ("made", "fail", "printed", "right", "same_line_again")
+    )
+    return f"""{make_table(("", *groups), rows)}
+
+Printed and not right: {wrong}.
+
+Mutants of the guarded ones: {made:,} made, {fail:,} of which fail as their program does; {printed:,} have a printed
+fix ({100 * printed / fail:.1f} %), {right:,} of them right ({100 * right / printed:.1f} %), and {again} fail at the
+same line again."""
+
+
 def write_page() -> str:
     bench, coverage, conformance = load("bench"), load("coverage"), load("conformance")
+    field = load("field")
     stress, product, fuzz, instructions = load("stress"), load("product"), load("fuzz"), load("instructions")
     versions = ", ".join(f"{name} {version}" for name, version in bench["versions"].items())
     return f"""\
@@ -209,6 +247,17 @@ has `to_numpy`. The others are without it.
 `make bench` (benchmarks/growth.py). Logarithmic axes; the exponent is that of the last power of ten.
 
 ![Cost against the length of the graph, the file, a nesting and the ledger](evidence/growth.svg)
+
+## Programs that no one here wrote
+
+`make field` (tests/field): programs written in our own words after public reports, whose addresses stand in their first
+lines, each with a repaired one beside it whose output is the truth. A judge runs the stock program, reads what is said
+of its error, puts the printed fix in and compares. A fix is right if the program then ends, and prints the truth; where
+another line fails next, its fix is put in as well. In a mutant the same tensor stands in another form (a variable, an
+attribute, a subscript, a call, arithmetic, a walrus, a conditional, a comprehension, a star), in another setting (a
+loop, `with`, `try`), over several lines, or with its operands the other way round.
+
+{write_field(field)}
 
 ## Other people's test suites
 
