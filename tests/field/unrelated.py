@@ -560,7 +560,7 @@ import torch
 from torch.distributions import Normal
 
 mu, sigma = torch.zeros(2), torch.tensor([1.0, -0.5])
-noise = Normal(mu, sigma).rsample()
+noise = Normal(mu, sigma, validate_args=True).rsample()
 """,
     ),
     (
