@@ -181,9 +181,9 @@ def write_field(found: dict[str, Any]) -> str:
 
 Printed and not right: {wrong}.
 
-Mutants of the guarded ones: {made:,} made, {fail:,} of which fail as their program does; {printed:,} have a printed
-fix ({100 * printed / fail:.1f} %), {right:,} of them right ({100 * right / printed:.1f} %), and {again} fail at the
-same line again."""
+Mutants of the guarded ones: {made:,} made, {fail:,} of which fail as their program does. {printed:,} of these have a
+printed fix ({100 * printed / fail:.1f} %), and {right:,} of these are right ({100 * right / printed:.1f} %); {again}
+fail at the same line again."""
 
 
 def write_page() -> str:
