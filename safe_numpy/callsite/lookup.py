@@ -84,7 +84,7 @@ def read_site(
         is_inside = caller.frame.f_code.co_name in _COMPREHENSIONS and len(stack) > 1
         outer = Evaluator.from_frame(stack[1]) if is_inside else evaluator
         fixed = _convert_line(Replacements(running, evaluator, caller, introspection.find_tensor(), plan, found, outer))
-        stays = _find_reason_to_stay(plan, stack, traceback)
+        stays = "" if _is_thrown_away(running, found) else _find_reason_to_stay(plan, stack, traceback)
         if stays:
             kept = _write_kept(running, evaluator, introspection, plan, found)
             fixed = replace(correct(running, kept, evaluator), stays=stays, look=fixed.shown)
@@ -96,6 +96,12 @@ def read_site(
     name = put_in_parentheses(name) + found.path if found.path else name
     asked = running.find_text(found.asked) if found.asked is not None else ""
     return replace(fixed, name=name, path=found.path, asked=asked, source=source, keeps=keeps)
+
+
+def _is_thrown_away(running: RunningCode, found: Occurrence | None) -> bool:
+    """Tell whether the operation is all that the line does: nobody takes its result."""
+    node = found.asked if found is not None and found.asked is not None else running.node
+    return isinstance(running.statement, ast.Expr) and running.statement.value is node
 
 
 def _convert_line(replacements: Replacements) -> Reading:

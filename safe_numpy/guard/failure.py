@@ -81,7 +81,7 @@ class Failure(NamedTuple):
                     lambda lookup: lookup.read_site(self.introspection, plan, site, caller, stack, traceback),
                     NOTHING_READ,
                 )
-                if not (plan.copies or self.is_hazard):
+                if reading.keeps == "array" and not (plan.copies or reading.stays or self.is_hazard):
                     with self.framework.undisturbed():
                         sharer = self.introspection.find_sharer(caller.frame)
                 problems, remarks = self.introspection.look_closer(problems, reading.path, stack)
