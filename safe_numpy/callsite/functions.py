@@ -11,10 +11,10 @@ from typing import Any
 
 from safe_numpy.callsite.frames import is_foreign
 from safe_numpy.callsite.source import RunningCode, read_function
+from safe_numpy.callsite.syntax import SCOPES
 
 _MANY = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _MAKERS = frozenset({"list", "tuple", "dict", "set", "zip", "map", "deque", "defaultdict", "OrderedDict", "sorted"})
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _get_statement(node: Any) -> ast.stmt:
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         yield child
-        if not isinstance(child, _SCOPES):
+        if not isinstance(child, SCOPES):
             yield from _walk(child)
 
 
@@ -90,7 +90,7 @@ def _is_many(line: tuple[RunningCode, ast.expr]) -> bool:
     if not isinstance(value, ast.Name):
         return isinstance(value, _MANY)
     scope: Any = running.statement
-    while not isinstance(scope, (*_SCOPES, ast.Module)):
+    while not isinstance(scope, (*SCOPES, ast.Module)):
         scope = scope.parent
     for node in _walk(scope):
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == value.id for t in node.targets):

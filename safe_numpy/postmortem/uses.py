@@ -185,12 +185,6 @@ def list_kinds(scope: ast.AST, name: str, evaluator: Evaluator, but_for: ast.stm
     return {classify_use(use, evaluator) for use in find_uses(scope, name, but_for)} - {""}
 
 
-def is_shared(scope: ast.AST, name: str) -> bool:
-    """Tell whether a variable gets its value together with others: from one call, or as one of several parameters."""
-    bindings = find_bindings(scope, name)
-    return any(b.value is None and isinstance(b.statement, (ast.Assign, ast.For)) for b in bindings)
-
-
 def at(running: RunningCode, statement: ast.stmt) -> RunningCode:
     """Return another statement of the same file."""
     return RunningCode(running.source, None, statement)

@@ -14,7 +14,7 @@ import tempfile
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,54 +50,40 @@ class Run:
     """the whole explanation"""
 
 
-def run(text: str, mode: str = "explain") -> Run:
-    """Run a program; `mode` is one of safe_numpy's, or ``stock``."""
-    [result] = run_all([(text, mode)])
-    return result
-
-
 def run_all(jobs: Iterable[tuple[str, str]], processes: int = 2) -> list[Run]:
-    """Run programs side by side, each in a forked process."""
+    """Run programs side by side, each in a forked process.
+
+    A job is a program's text, and one of safe_numpy's modes, or ``stock``.
+    """
     results: dict[int, Run] = {}
-    running: dict[int, tuple[int, int]] = {}
+    running: dict[int, tuple[int, Path]] = {}
     pending = list(enumerate(jobs))[::-1]
-    while pending or running:
-        while pending and len(running) < processes:
-            number, (text, mode) = pending.pop()
-            process, stream = _start(lambda text=text, mode=mode: _execute(text, mode))
-            running[process] = number, stream
-        process, _ = os.wait()
-        if process not in running:
-            continue
-        number, stream = running.pop(process)
-        with open(stream) as file:
-            content = file.read()
-        results[number] = Run(**json.loads(content)) if content else Run(error="the process ended without a word")
+    with tempfile.TemporaryDirectory() as folder:
+        while pending or running:
+            while pending and len(running) < processes:
+                number, (text, mode) = pending.pop()
+                file = Path(folder, f"{number}.json")  # and not a pipe, which holds 64 KiB until somebody reads
+                running[_start(text, mode, file)] = number, file
+            process, _ = os.wait()
+            if process in running:
+                number, file = running.pop(process)
+                content = file.read_text() if file.exists() else ""
+                results[number] = Run(**json.loads(content)) if content else Run(error="it ended without a word")
     return [results[n] for n in sorted(results)]
 
 
-def _start(do: Callable[[], Run]) -> tuple[int, int]:
-    reading, writing = os.pipe()
+def _start(text: str, mode: str, file: Path) -> int:
     process = os.fork()
     if process:
-        os.close(writing)
-        return process, _drain(reading)
+        return process
     status = 1
     try:
-        os.close(reading)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(SECONDS)
-        result = json.dumps(asdict(do()))
-        with open(writing, "w") as file:
-            file.write(result)
+        file.write_text(json.dumps(asdict(_execute(text, mode))))
         status = 0
     finally:
         os._exit(status)
-
-
-def _drain(reading: int) -> int:
-    # what is told is shorter than a pipe holds, nearly always; a longer text is cut by `_shorten`
-    return reading
 
 
 def _execute(text: str, mode: str) -> Run:
@@ -145,7 +131,6 @@ def _note(result: Run, error: BaseException, filename: str, mode: str) -> None:
     result.lines += [int(numbers[-1]) for numbers in told if numbers]
     if mode == "stock":
         return
-    import safe_numpy
     from safe_numpy.postmortem.why import find_explained, why
 
     explained = find_explained(error)
@@ -162,7 +147,6 @@ def _note(result: Run, error: BaseException, filename: str, mode: str) -> None:
         if explanation:
             result.fix_lineno = result.lineno
             _read(result, explanation.compose())
-    assert safe_numpy is not None
 
 
 def _list_lines(error: BaseException, filename: str) -> list[int]:
