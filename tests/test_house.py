@@ -28,7 +28,7 @@ def test_no_two_functions_or_classes_have_one_name() -> None:
 def test_few_entries_and_small_files() -> None:
     assert len([f for f in ROOT.iterdir() if f.name != "__pycache__"]) <= 18
     with_code = [name for name, text in FILES.items() if not (name.endswith("__init__.py") and text.count("\n") < 4)]
-    assert len(with_code) <= 80
+    assert len(with_code) <= 90
     assert {name: text.count("\n") for name, text in FILES.items() if text.count("\n") > 450} == {}
 
 
@@ -56,5 +56,5 @@ def test_frameworks_are_named_in_their_own_folders(name: str) -> None:
 ALLOWED = {
     "installing.py": {"pandas"},  # whose constructors are watched in strict mode
     "callsite/syntax.py": {"torch"},  # whose functions are known by their names in the source
-    "callsite/fix.py": {"torch", "tensorflow", "tf"},  # what is to be imported for a fix
+    "callsite/fix.py": {"torch", "tensorflow", "tf", "keras"},  # what is to be imported for a fix
 }

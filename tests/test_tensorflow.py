@@ -42,8 +42,10 @@ def test_an_explained_error_is_the_stock_error_and_more(case: Case, mode: str, d
     assert str(new).startswith(str(stock).split("(")[0]), "the graph's names may differ"
     assert new.diagnosis is not None
     assert tuple(p.cause for p in new.diagnosis.problems) == case.causes
-    assert (new.diagnosis.fix, new.diagnosis.convertible) == (None, False)
-    assert "instead" in str(new)
+    assert not new.diagnosis.convertible
+    is_traced = new.diagnosis.stays in ("traced", "noted", "called")
+    assert (new.diagnosis.fix is not None) is is_traced, "a fix that computes with what comes, or words"
+    assert ("fix " if is_traced else "instead ") in str(new)
     again = pickle.loads(pickle.dumps(new))
     assert (type(again), str(again)) == (type(new), str(new))
     if isinstance(new, tf.errors.OpError):
@@ -54,7 +56,7 @@ def test_an_explained_error_is_the_stock_error_and_more(case: Case, mode: str, d
 @pytest.mark.parametrize("mode", list(Mode), ids=lambda m: m.value)
 @pytest.mark.parametrize("case", [c for c in SYMBOLIC if c.name != "variable in tf.function"], ids=str)
 def test_a_symbolic_tensor_has_no_numpy_in_any_mode(case: Case, mode: Mode) -> None:
-    if mode is Mode.PERMISSIVE and case.causes[-1] == "sparse_tensor":
+    if mode is Mode.PERMISSIVE and case.causes[-1] == "sparse_in_graph":
         assert case.visit(lambda x: hasattr(x, "numpy")) is False
     with safe_numpy.mode(mode):
         assert case.visit(lambda x: (hasattr(x, "numpy"), getattr(x, "numpy", None))) == (False, None)
@@ -123,7 +125,7 @@ def test_the_explanation_survives_tf_function(autograph: bool) -> None:
         average(tf.constant([1.0]))
     error = caught.value
     assert isinstance(error, safe_numpy.SymbolicError)
-    assert "`average` is being traced" in str(error)
+    assert "`tf.function` is tracing `average`" in str(error)
     assert error.site is not None
     assert error.site.filename == __file__
     assert "return y.numpy().mean()" in str(error), "the line that its reader wrote, not AutoGraph's"
@@ -142,7 +144,7 @@ def test_a_tensor_that_leaked_into_another_function() -> None:
         with pytest.raises(AttributeError) as caught:
             kept[0].numpy()
         assert "made while `first` was traced, and is used outside" in str(caught.value)
-        with pytest.raises(AttributeError, match="`second` is being traced"):
+        with pytest.raises(AttributeError, match=r"`tf\.function` is tracing `second`"):
             x.numpy()
         return x
 
@@ -170,7 +172,7 @@ def test_dataset_map_names_the_function_and_the_way_out_works() -> None:
         list(tf.data.Dataset.range(2).map(parse))
     text = str(caught.value)
     assert "`Dataset.map` is tracing `parse`" in text
-    assert "tf.py_function" in text
+    assert "fix       return x * 2\n" in text
     fixed = tf.data.Dataset.range(3).map(lambda x: tf.py_function(parse, [x], tf.int64))
     assert [int(x) for x in fixed] == [0, 2, 4]
 

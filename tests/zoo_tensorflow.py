@@ -142,6 +142,12 @@ def in_keras_layer(note: Visit) -> None:
     model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
 
 
+def leaked_from_keras() -> Any:
+    kept: list[Any] = []
+    in_keras_layer(lambda x: kept.append(x * 2) if isinstance(x, tf.Tensor) else None)
+    return kept[-1]
+
+
 def slices(dense_shape: list[int] | None) -> Any:
     return tf.IndexedSlices(
         tf.constant([[1.0], [2.0]]), tf.constant([2, 0]), dense_shape and tf.constant(dense_shape)
@@ -159,12 +165,18 @@ SYMBOLIC: list[Case] = [
     Case("Keras layer under fit", ("traced_by_keras",), inside(in_keras_layer)),
     Case("variable in tf.function", ("variable_in_graph",), inside(variable_in_function)),
     Case("leaked", ("leaked",), value(leaked)),
+    Case("leaked from Keras", ("leaked_from_keras",), value(leaked_from_keras)),
     Case("Keras placeholder", ("keras_tensor",), value(lambda: keras.Input((2,)))),
-    Case("sparse in tf.function", ("traced", "sparse_tensor"), inside(sparse_in_function)),
+    Case("sparse in tf.function", ("traced", "sparse_in_graph"), inside(sparse_in_function)),
 ]
 
 HANDLES: list[Case] = [
-    Case("variant", ("variant",), value(lambda: tf.ragged.constant([[1], [2, 3]])._to_variant())),
+    Case("list", ("tensor_list",), value(lambda: tf.raw_ops.EmptyTensorList(
+        element_shape=tf.constant([], tf.int32), max_num_elements=2, element_dtype=tf.float32))),
+    Case("dataset", ("dataset",), value(lambda: tf.data.experimental.to_variant(tf.data.Dataset.range(2)))),
+    Case("Optional's handle", ("variant",),
+         value(lambda: tf.experimental.Optional.from_value(1)._variant_tensor)),
+    Case("ragged variant", ("ragged_variant",), value(lambda: tf.ragged.constant([[1], [2, 3]])._to_variant())),
     Case("resource", ("resource",), value(lambda: tf.Variable(1.0).handle)),
     Case("slices without shape", ("slices_without_shape",), value(lambda: slices(None))),
     Case("empty Optional", ("optional_without_value",),

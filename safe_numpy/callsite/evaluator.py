@@ -158,6 +158,10 @@ class Evaluator(pure_eval.Evaluator):
                 raise
             return member
 
+    def is_local(self, name: str) -> bool:
+        """Tell whether a name is a variable of the function that the frame runs."""
+        return name in self._scopes[0]
+
     def find(self, node: ast.expr, otherwise: Any = None) -> Any:
         """Return the value of an expression, or `otherwise`."""
         try:

@@ -87,7 +87,7 @@ def _find_in_operation(
 
 def _find_by_form(node: ast.expr, evaluator: Evaluator, caller: Caller) -> Occurrence | None:
     """Find the operand that is a tensor by its form, where nothing before it can be one of which that is not known."""
-    if caller.asks or not takes_arrays_only(caller.called):
+    if not takes_arrays_only(caller.called) or (caller.asks and _asks(node)):
         return None
     receiver = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
     operands = [n for n in find_operands(node) if n is not receiver]
@@ -113,6 +113,11 @@ def takes_arrays_only(called: FrameType | None) -> bool:
         return called is None  # a guarded method is asked of a tensor
     known = [sys.modules[name] for name in FRAMEWORKS if name in sys.modules]
     return not any(value is module for value in list(called.f_globals.values()) for module in known)
+
+
+def _asks(node: ast.expr) -> bool:
+    """Tell whether an operation asks a tensor by one of its methods, and not through a function in C."""
+    return find_receiver(node) is not None or (isinstance(node, ast.Call) and _get_method(node.func) is not None)
 
 
 def find_receiver(node: ast.AST) -> ast.expr | None:

@@ -16,6 +16,7 @@ IMPORTS: Mapping[str, tuple[str, str | None]] = {
     "torch": ("torch", None),
     "np": ("numpy", "np"),
     "tf": ("tensorflow", "tf"),
+    "keras": ("keras", None),
     "ml_dtypes": ("ml_dtypes", None),
     "safe_numpy": ("safe_numpy", None),
 }
@@ -78,7 +79,8 @@ def _list_imports(texts: Iterable[str], evaluator: Evaluator) -> list[str]:
     for name in sorted({name for text in texts for name in find_importable(text)}):
         module, alias = IMPORTS[name]
         bound = evaluator.find(ast.Name(name, ast.Load()))
-        if type(bound) is not ModuleType or bound.__name__ != module:
+        # TensorFlow has Keras as its own `keras._tf_keras.keras`
+        if not isinstance(bound, ModuleType) or bound.__name__.rpartition(".")[2] != module:
             lines.append(f"import {module} as {alias}" if alias else f"import {module}")
     return lines
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import inspect
 import itertools
 import os
@@ -24,13 +26,25 @@ _PACKAGE = __name__.partition(".")[0]
 _MOST_FRAMES = 1000
 
 _foreign: dict[str, bool] = {}  # one entry per source file that was ever met on the way
-_translators: dict[str, Callable[[FrameType], Site | None]] = {}
+_translators: dict[str, Translator] = {}
+"""by a part of the names of the files that such code comes from"""
 
 # By the descriptors of `type`: a metaclass can have these attributes made up.
 _get_mro = type.__dict__["__mro__"].__get__
 _get_class_dict = type.__dict__["__dict__"].__get__
 
 _HELD_BY_FRAME_AND_US = 3  # the frame, our variable, and the argument of getrefcount
+
+
+class Translator(NamedTuple):
+    """Knows code that was made from other code, which is what its reader wrote."""
+
+    translate: Callable[[FrameType], Site | None]
+    """gives the line that was written, for a frame that runs the code made of it"""
+    restore: Callable[[ast.expr], ast.expr]
+    """gives the expression that was written, for one that was made of it"""
+    package: str
+    """whose functions run between the frames of such code, and stand for no library's"""
 
 
 class Caller(NamedTuple):
@@ -57,15 +71,32 @@ def find_caller(direct: FrameType, array_code: CodeType | None = None) -> Caller
         direct: the frame that called it, as `find_direct_caller` gives it.
         array_code: of the framework's own ``__array__``, which stands between a line and the guard as no library.
     """
+    direct = _skip_between(direct)
     frame: FrameType | None = direct
     called = None
     while frame is not None and not is_users(frame):
-        frame, called = frame.f_back, frame
+        called = called if is_between(frame) else frame
+        frame = frame.f_back
     if frame is None:
         frame, called = direct, None  # every frame is a library's
     if called is None or called.f_code is array_code or find_package(called) == _PACKAGE:
         return Caller(frame, None, frame is direct, "")
     return Caller(frame, called, False, find_package(called))
+
+
+def is_between(frame: FrameType) -> bool:
+    """Tell whether `frame` runs what stands between code that was made from other code, and what that calls."""
+    if not _translators:
+        return False
+    name = frame.f_globals.get("__name__")
+    return isinstance(name, str) and any(name.startswith(t.package) for t in _translators.values())
+
+
+def _skip_between(frame: FrameType) -> FrameType:
+    """Return the next frame outwards that runs something else."""
+    while frame.f_back is not None and is_between(frame):
+        frame = frame.f_back
+    return frame
 
 
 def find_direct_caller(known: int = 1) -> FrameType:
@@ -88,7 +119,8 @@ def find_caller_in(stack: list[FrameType], site: Site, array_code: CodeType | No
         return Caller(stack[i], None, False, find_package(stack[i - 1]) if i else ""), stack[i:]
     for i, frame in enumerate(stack):
         if frame.f_code is site.code:
-            called = stack[i - 1] if i and stack[i - 1].f_code is not array_code else None
+            inner = next((f for f in reversed(stack[:i]) if not is_between(f)), None)
+            called = inner if inner is not None and inner.f_code is not array_code else None
             return Caller(frame, called, site.asks, site.library), stack[i:]
     return None, []
 
@@ -140,6 +172,9 @@ def is_users(frame: FrameType) -> bool:
     if foreign is None:
         if filename.startswith("<") and filename.endswith(">"):
             foreign = _is_pseudo_file_foreign(filename, frame)
+        elif find_translator(frame.f_code) is not None:
+            home = frame.f_globals.get("__file__")  # it shares the globals of what it was made from
+            foreign = _foreign[filename] = isinstance(home, str) and is_foreign(home)
         else:
             foreign = _foreign[filename] = is_foreign(filename)
     return not foreign or _is_own(frame)
@@ -174,27 +209,25 @@ def is_foreign(filename: str) -> bool:
     return filename.startswith((_STDLIB, _ZIPPED_STDLIB, OURSELVES))
 
 
-def add_translator(mark: str, translator: Callable[[FrameType], Site | None]) -> None:
-    """Have `translator` say where a frame stands whose file name contains `mark`: code made from other code."""
+def add_translator(mark: str, translator: Translator) -> None:
+    """Have `translator` answer for code whose file name contains `mark`: it was made from other code."""
     _translators[mark] = translator
 
 
-def is_translated(code: CodeType) -> bool:
-    """Tell whether `code` was made from other code, which is what its reader wrote."""
-    return any(mark in code.co_filename for mark in _translators)
+def find_translator(code: CodeType) -> Translator | None:
+    """Return who knows what `code` was made from; None: it is what its reader wrote."""
+    return next((translator for mark, translator in _translators.items() if mark in code.co_filename), None)
 
 
 def locate(frame: FrameType, library: str = "", asks: bool = False) -> Site:
     """Return where `frame` stands, in the source that its reader wrote."""
     code = frame.f_code
-    for mark, translator in _translators.items():
-        if mark in code.co_filename:
-            try:
-                site = translator(frame)
-            except Exception:
-                continue  # the generated line is better than none
+    translator = find_translator(code)
+    if translator is not None:
+        with contextlib.suppress(Exception):  # the generated line is better than none
+            site = translator.translate(frame)
             if site is not None:
-                return replace(site, code=code, lasti=frame.f_lasti, asks=asks)
+                return replace(site, library=library, code=code, lasti=frame.f_lasti, asks=asks)
     return Site(code.co_filename, frame.f_lineno, code.co_name, library, "", "", code, frame.f_lasti, asks)
 
 

@@ -16,11 +16,13 @@ from safe_numpy.callsite.evaluator import Evaluator, get_home
 from safe_numpy.callsite.expression import Occurrence, find_occurrence, find_operands
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.flow import is_learnt_from, is_taken_by_torch
-from safe_numpy.callsite.frames import Caller, is_translated, list_sites
+from safe_numpy.callsite.frames import Caller, find_translator, list_sites
 from safe_numpy.callsite.replacements import Replacements
-from safe_numpy.callsite.source import RunningCode, digest_file, read_line, read_running
+from safe_numpy.callsite.source import RunningCode, digest_file, read_running
 from safe_numpy.callsite.syntax import KEEPERS
+from safe_numpy.callsite.traced import TracedLine
 from safe_numpy.callsite.training import TensorKeeper
+from safe_numpy.callsite.written import read_written
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses
 from safe_numpy.diagnosis.facts import NOTHING_READ, Kind, Reading, Site
 from safe_numpy.diagnosis.framework import Introspection
@@ -35,6 +37,9 @@ _CONSTRUCTORS: dict[str, Literal["array", "copy"]] = {
     "array": "copy",
 }
 """functions of NumPy that give the array of a tensor itself, or a copy"""
+
+_UNIQUE = ("SparseTensor", "RaggedTensor", "IndexedSlices")
+"""what is no tensor, though it holds some"""
 
 _COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 _LOOPS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
@@ -58,12 +63,8 @@ def read_site(
         stack: the frames from the user's outwards, if it is to be found out where the result goes.
         traceback: of the error, if there is one.
     """
-    # code made from other code than the user wrote: only the line is common to both
-    is_rewritten = site.code is not None and is_translated(site.code)
-    if is_rewritten:
-        running = read_line(site.filename, site.lineno)
-    else:
-        running = read_running(caller.frame, site.lasti, site.lineno)
+    is_rewritten = find_translator(caller.frame.f_code) is not None
+    running = read_written(site, caller.frame, site.lasti)
     if running is None:
         return NOTHING_READ
     source = running.get_line(site.lineno)
@@ -86,8 +87,10 @@ def read_site(
         fixed = _convert_line(Replacements(running, evaluator, caller, introspection.find_tensor(), plan, found, outer))
         stays = "" if _is_thrown_away(running, found) else _find_reason_to_stay(plan, stack, traceback)
         if stays:
-            kept = _write_kept(running, evaluator, introspection, plan, found)
+            kept = _write_kept(running, evaluator, introspection, plan, found, stack)
             fixed = replace(correct(running, kept, evaluator), stays=stays, look=fixed.shown)
+    if any(p.kind is Kind.SYMBOLIC for p in plan.problems) and (found is None or not found.path):
+        fixed = _correct_traced(running, evaluator, introspection, plan, found, stack)
     keeps = _find_use(running, found, evaluator)
     if found is None:
         inside = running.find_text(running.node) if running.node is not None else ""
@@ -126,20 +129,50 @@ def _find_reason_to_stay(
 
 
 def _write_kept(
-    running: RunningCode, evaluator: Evaluator, introspection: Introspection, plan: Plan, found: Occurrence | None
+    running: RunningCode,
+    evaluator: Evaluator,
+    introspection: Introspection,
+    plan: Plan,
+    found: Occurrence | None,
+    stack: Sequence[FrameType],
 ) -> dict[ast.expr, str]:
     """Return what to write for tensors to stay what they are; empty where there is no such code."""
-    node, twins = running.node, introspection.twins
+    node, twins = running.node, introspection.find_twins(stack)
     if node is None or twins is None:
         return {}
-    failed: set[ast.AST] = {found.node} if found is not None else set()
-    if found is None:
-        failed |= {n for n in find_operands(node) if not (evaluator.knows(n) or evaluator.is_harmless(n))}
+    failed, asked = _find_failed(running, evaluator, found)
     is_on_host = all(p.kind is not Kind.DEVICE for p in plan.problems)
-    asked = found.asked if found is not None else None
-    failed |= {asked} if asked is not None else set()
-    keeper = TensorKeeper(running, evaluator, twins, frozenset(failed), plan.subject.dtype, is_on_host, asked)
+    keeper = TensorKeeper(running, evaluator, twins, failed, plan.subject.dtype, is_on_host, asked)
     return keeper.find(node if asked is None else asked)
+
+
+def _correct_traced(
+    running: RunningCode,
+    evaluator: Evaluator,
+    introspection: Introspection,
+    plan: Plan,
+    found: Occurrence | None,
+    stack: Sequence[FrameType],
+) -> Reading:
+    """Return the line as it is to be written where it is traced, before there are values."""
+    twins = introspection.find_twins(stack)
+    if twins is None or plan.subject.type_name in _UNIQUE:
+        return NOTHING_READ
+    failed, asked = _find_failed(running, evaluator, found)
+    is_learnt = introspection.is_learnt_from(stack)
+    is_converted = find_translator(stack[0].f_code) is not None
+    line = TracedLine(running, evaluator, twins, failed, plan.subject.dtype, True, asked, is_learnt, is_converted)
+    return line.correct()
+
+
+def _find_failed(
+    running: RunningCode, evaluator: Evaluator, found: Occurrence | None
+) -> tuple[frozenset[ast.AST], ast.expr | None]:
+    """Return the expressions that are the tensor which failed or hold it, and the one by which the line asks it."""
+    if found is not None:
+        return frozenset({found.node, *([found.asked] if found.asked is not None else [])}), found.asked
+    operands = find_operands(running.node) if running.node is not None else ()
+    return frozenset(n for n in operands if not (evaluator.knows(n) or evaluator.is_harmless(n))), None
 
 
 def _find_use(running: RunningCode, found: Occurrence | None, evaluator: Evaluator) -> Literal["array", "copy", ""]:

@@ -202,8 +202,10 @@ def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | No
 
 
 def _find_statement(source: executing.Source, lineno: int) -> ast.stmt | None:
+    """Return the statement at a line; of several the one inside the others, as in ``def f(x): return x``."""
     found = source.statements_at_line(lineno) if source.tree is not None else set()
-    return found.pop() if len(found) == 1 else None  # type: ignore[return-value]
+    inner = [s for s in found if not any(t is not s and t in found for t in ast.walk(s))]
+    return inner[0] if len(inner) == 1 else None  # type: ignore[return-value]
 
 
 def _is_what_ran(node: ast.AST, code: CodeType) -> bool:

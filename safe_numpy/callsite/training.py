@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from safe_numpy.callsite.evaluator import Evaluator, get_home
@@ -77,14 +78,17 @@ class TensorKeeper:
         return name in self.twins.makers
 
     def _find_twin(self, node: ast.Call) -> str | None:
-        function, names = node.func, list[str]()
-        while isinstance(function, ast.Attribute):
-            names.insert(0, function.attr)
-            function = function.value
-        if get_home(self.evaluator.find(node.func)) != "numpy":
-            return None
-        path = ".".join(names) if isinstance(self.evaluator.find(function), type(ast)) else getattr(function, "id", "")
-        return self.twins.functions.get(path)
+        return self.twins.functions.get(self._read_path(node.func, "numpy"))
+
+    def _read_path(self, function: ast.expr, package: str) -> str:
+        """Return the name of a function in its package, as ``linalg.norm``; nothing if it is of another."""
+        root, names = function, list[str]()
+        while isinstance(root, ast.Attribute):
+            names.insert(0, root.attr)
+            root = root.value
+        if get_home(self.evaluator.find(function)) != package:
+            return ""
+        return ".".join(names) if isinstance(self.evaluator.find(root), ModuleType) else getattr(root, "id", "")
 
     def _is_tensor(self, node: ast.expr) -> bool:
         """Tell whether an expression is a tensor, or will be one when what is in it stays one."""
@@ -131,6 +135,8 @@ class TensorKeeper:
             stacked = self.twins.stack.format(x=self._write(first))
             if not twin:
                 return stacked
+            if not twin.startswith("torch."):
+                return f"{twin}({', '.join([stacked, *given[1:], *(f'{key}={text}' for key, text in keywords)])})"
             method = twin.removeprefix("torch.")
             rest = [*given[1:], *(f"{key}={text}" for key, text in keywords)]
             return f"{stacked}.{method}({', '.join(rest)})"

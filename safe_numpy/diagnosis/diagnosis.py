@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from safe_numpy.diagnosis.causes import Plan
-from safe_numpy.diagnosis.facts import NOTHING_READ, Facts, Problem, Reading, Sharer, Site, Subject
+from safe_numpy.diagnosis.facts import NOTHING_READ, Facts, Problem, Reading, Sharer, Site, Stays, Subject
 from safe_numpy.messages import phrases
 from safe_numpy.messages.layout import Displayed, Message, Row
 from safe_numpy.messages.units import find_rank, format_bytes, name_place
@@ -54,9 +54,8 @@ class Diagnosis(Displayed):
     """which statement that is; empty: the one of `site`"""
     is_part: bool = False
     """`shown` is only a part of the statement"""
-    stays: Literal["learnt", "taken", ""] = ""
-    """why what the line computes has to stay a tensor: a gradient is computed of it, or the framework takes it further
-    on; `fix` and `shown`, if there are any, keep tensors"""
+    stays: Stays = ""
+    """why what the line computes has to stay a tensor; `fix` and `shown`, if there are any, keep tensors"""
     look: str | None = None
     """the statement with the tensor converted, where `shown` keeps it a tensor, or there is no such code"""
     conversion: str | None = None
@@ -127,7 +126,7 @@ class Diagnosis(Displayed):
             rows.append(Row("instead", self._advise()))
         for problem in self.problems:
             text = self.fill(problem.says.instead, problem.facts)
-            if text and (self.conversion is not None or problem.is_refused):
+            if text and (self.conversion is not None or problem.is_refused) and self.stays not in phrases.AT_EVERY_RUN:
                 rows.append(Row("instead" if self.conversion is None else "note", text))
         rows += [Row("note", remark) for remark in self.remarks]
         if self.stays:
@@ -198,7 +197,9 @@ def make_diagnosis(
     name = reading.name or ("x" if site is None and not reading.inside else "t")
     conversion = plan.render(name)
     is_stated = reading.name is not None or name == "x"
-    fix = None if conversion is None else reading.fix or (conversion if is_stated and not reading.stays else None)
+    fix = reading.fix
+    if fix is None and is_stated and not reading.stays:
+        fix = conversion
     return Diagnosis(
         problems=plan.problems,
         fix=fix,

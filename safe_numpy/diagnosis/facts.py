@@ -62,6 +62,11 @@ class Door(StrEnum):
         return {"numpy": "numpy()", "force": "numpy(force=True)", "array": "np.asarray"}.get(self, "__dlpack__()")
 
 
+Stays = Literal["learnt", "taken", "traced", "printed", "noted", "called", ""]
+"""why what a line computes has to stay a tensor: a gradient is computed of it; the framework takes it further on; the
+line is traced before there are values, and the code to write computes with them when there are, prints them, hands
+them to what has an effect, or to what gives arrays"""
+
 Facts = Mapping[str, str]
 NO_FACTS: Facts = MappingProxyType({})
 
@@ -175,9 +180,8 @@ class Reading:
     """the user's statement with the tensor converted, or as much of it as can be pasted"""
     is_part: bool = False
     """`shown` is a part of the statement"""
-    stays: Literal["learnt", "taken", ""] = ""
-    """why what the line computes has to stay a tensor: a gradient is computed of it, or the framework takes it further
-    on; `fix` and `shown`, if there are any, keep tensors"""
+    stays: Stays = ""
+    """why what the line computes has to stay a tensor; `fix` and `shown`, if there are any, keep tensors"""
     look: str | None = None
     """the statement with the tensor converted, where `shown` is something else"""
     source: str = ""

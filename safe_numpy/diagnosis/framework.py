@@ -8,7 +8,7 @@ import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from safe_numpy.config.modes import Mode
@@ -16,6 +16,20 @@ from safe_numpy.diagnosis.causes import Cause, Plan
 from safe_numpy.diagnosis.facts import Door, Problem, Sharer, Site
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.patching import Target
+
+
+class Template(NamedTuple):
+    """A function that a framework writes in another way."""
+
+    parameters: tuple[str, ...]
+    """NumPy's, in their order"""
+    codes: Mapping[str, str]
+    """by the names of those that are given, the code over them"""
+
+
+def template_of_one(code: str) -> Template:
+    """Return the template of a function of one argument, over ``{x}``."""
+    return Template(("x",), {"x": code})
 
 
 class Twins(NamedTuple):
@@ -39,6 +53,26 @@ class Twins(NamedTuple):
     """makes a tensor of an array or a number"""
     like: str
     """gives a tensor ``{x}`` the dtype and the device of another one, ``{y}``"""
+    templates: Mapping[str, Template] = MappingProxyType({})
+    """by the name in NumPy's module, ``builtins.`` and ``math.`` before others, and of arrays' methods"""
+    dtype: str = ""
+    """the dtype of a ``{name}``"""
+    floats: frozenset[str] = frozenset()
+    """functions that take no integers"""
+    of_integers: str = ""
+    """the module whose functions do"""
+    constant: str = ""
+    """makes a tensor of an array ``{x}``"""
+    unstack: str = ""
+    """gives the parts of a tensor ``{x}`` along its first axis"""
+    gather: str = ""
+    """takes elements of an array ``{x}`` by a tensor ``{index}``"""
+    show: str = ""
+    """prints at every run of a traced function"""
+    call: str = ""
+    """calls Python at every run of it: ``{code}`` over ``{names}`` of ``{values}``, which gives a ``{dtype}``"""
+    number: str = ""
+    """gives that the shape of a number"""
 
 
 class Introspection:
@@ -51,9 +85,6 @@ class Introspection:
         except TypeError:  # a class with __slots__
             self.find_tensor = lambda: None
 
-    twins: Twins | None = None
-    """the functions that keep the tensor one; None: none are known"""
-
     def identify_data(self) -> object | None:
         """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
         return None
@@ -64,6 +95,17 @@ class Introspection:
         `frame` is where the user's line runs.
         """
         return None
+
+    def find_twins(self, stack: Sequence[FrameType]) -> Twins | None:
+        """Return the functions that keep the tensor one, for the line that the first of some frames runs.
+
+        None: none are known.
+        """
+        return None
+
+    def is_learnt_from(self, stack: Sequence[FrameType]) -> bool:
+        """Tell whether a traced line is part of what a gradient is computed of."""
+        return False
 
     def look_closer(
         self, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]

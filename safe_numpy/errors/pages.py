@@ -321,8 +321,9 @@ class SymbolicError(ConversionError):
 
         dataset.map(lambda x: tf.py_function(lambda x: x.numpy(), [x], x.dtype))
 
-    In Keras, write it with TF operations, or compile with ``run_eagerly=True``; what passes through NumPy then has no
-    gradient.
+    Better where TensorFlow has a function for it: ``tf.clip_by_value`` for ``np.clip``, and ``keras.ops.clip`` in Keras;
+    ``tf.print`` shows values. ``compile(run_eagerly=True)`` runs a Keras model with values, slowly. What passes through
+    NumPy has no gradient.
     """
 
     kind = Kind.SYMBOLIC
@@ -356,7 +357,7 @@ class HandleError(ConversionError):
 
         variable.numpy()
 
-    A variant may hold a ragged tensor (``tf.RaggedTensor.from_variant``) or a dataset (iterate the dataset).
+    A variant may hold a list of tensors (stack it where it is made), a ragged tensor (use that) or a dataset (iterate it).
     """
 
     kind = Kind.HANDLE

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import FrameType
 from typing import Any
 
 import keras
 
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Kind, Subject
-from safe_numpy.diagnosis.framework import Framework
+from safe_numpy.diagnosis.framework import Framework, Introspection, Twins
+from safe_numpy.frameworks.keras_ops import TWINS
 from safe_numpy.guard.doors import guard_method, guard_missing
 from safe_numpy.guard.guard import Guard
 from safe_numpy.patching import Target
@@ -19,10 +22,17 @@ CAUSES = (
     Cause(
         Kind.SYMBOLIC, "keras_tensor", lambda x, door: True, None,
         "it is a placeholder of a Keras model: a shape and a dtype, and no value",
-        instead="build a keras.Model from it, call that with values, and convert the result; in a callback, "
-        "the numbers are in `logs`",
+        instead="compute with keras.ops, or inside the call() of a keras.layers.Layer; for numbers, build "
+        "`keras.Model(model.inputs, {x})` of it and convert what `predict` gives",
     ),
 )  # fmt: skip
+
+
+class KerasIntrospection(Introspection):
+    """What is asked of a placeholder when somebody reads."""
+
+    def find_twins(self, stack: Sequence[FrameType]) -> Twins | None:
+        return TWINS._replace(call="", show="")  # nothing is called when there are values: there is no run
 
 
 class Keras(Framework):
@@ -41,6 +51,9 @@ class Keras(Framework):
         shape = ", ".join("?" if n is None else str(n) for n in x.shape)
         describe = functools.partial(Subject, "KerasTensor", str(x.dtype), f"[{shape}]", "")
         return Walk(door).follow(lambda x: CAUSES, x).finish((), {"keras": keras}, Measures(describe, 0, 0, 0))
+
+    def introspect(self, x: Any, is_dying: bool = False) -> Introspection:
+        return KerasIntrospection(x)
 
     def list_targets(self, guard: Guard) -> list[Target]:
         return [

@@ -34,7 +34,15 @@ NOT_LEARNT = "No gradient passes through it, though one is computed of the resul
 KEPT = {
     "learnt": "tensors stay tensors here, since a gradient is computed of the result",
     "taken": "tensors stay tensors here, since torch is given the result",
+    "traced": "tensors stay tensors here: this line runs before there are values",
+    "printed": "it prints at every run, when there are values",
+    "noted": "it is called at every run, when there are values",
+    "called": "it is called with values at every run; no gradient passes through it, and the shape of what it gives is "
+    "lost: `set_shape` tells it again where a later step asks for it",
 }
+AT_EVERY_RUN = ("traced", "printed", "noted", "called")
+"""fixes of code that is traced"""
+
 KEEP = {
     "learnt": "stay with tensors here: a gradient is computed of the result, and no array has one",
     "taken": "stay with tensors here, or make one of the array: torch is given the result, and takes tensors",

@@ -15,8 +15,17 @@ from typing import Any, NamedTuple
 from safe_numpy.callsite.evaluator import NOTHING, Evaluator, Guess
 from safe_numpy.callsite.expression import find_inside, find_operands, walk_scope
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import OURSELVES, find_package, is_translated, is_users, locate
-from safe_numpy.callsite.source import RunningCode, read_line, read_running
+from safe_numpy.callsite.frames import (
+    OURSELVES,
+    find_package,
+    find_translator,
+    is_between,
+    is_users,
+    list_callers,
+    locate,
+)
+from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.written import read_written
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses, unite_plans
 from safe_numpy.diagnosis.facts import Door, Kind, Site
 from safe_numpy.diagnosis.framework import find_framework, make_plan
@@ -55,6 +64,11 @@ class ErrorSite(NamedTuple):
     frame: FrameType
     outer: tuple[TracebackType, ...]
     """the traceback's entries before it, the outermost first"""
+
+    def list_stack(self) -> list[FrameType]:
+        """Return the frames from the line's outwards, as far as the error passed them or they still run."""
+        frames = [self.frame, *(entry.tb_frame for entry in reversed(self.outer))]
+        return [*frames, *list_callers(frames[-1].f_back)]
 
     def get_node(self) -> ast.AST:
         """Return the operation that failed: an expression, or the whole statement."""
@@ -179,20 +193,23 @@ def find_error_site(traceback: TracebackType | None) -> ErrorSite | None:
 def make_error_site(entry: TracebackType, outer: tuple[TracebackType, ...]) -> ErrorSite | None:
     """Return what is known of one line that an error passed."""
     frame, following = entry.tb_frame, entry.tb_next
-    while following is not None and following.tb_frame.f_code.co_filename.startswith(OURSELVES):
-        following = following.tb_next  # a guarded method stands in its place
+    while following is not None and _is_skipped(following.tb_frame):
+        following = following.tb_next
     is_librarys = following is not None and not is_users(following.tb_frame)
     library = find_package(following.tb_frame) if following is not None and is_librarys else ""
-    if is_translated(frame.f_code):
-        site = locate(frame, library)
-        running = read_line(site.filename, site.lineno)  # of the code as it was written, only the line is known
-    else:
-        site = Site(frame.f_code.co_filename, entry.tb_lineno, frame.f_code.co_name, library)
-        running = read_running(frame, entry.tb_lasti, entry.tb_lineno)
+    is_made = find_translator(frame.f_code) is not None
+    site = Site(frame.f_code.co_filename, entry.tb_lineno, frame.f_code.co_name, library)
+    site = locate(frame, library) if is_made else site
+    running = read_written(site, frame, entry.tb_lasti, entry.tb_lineno)
     if running is None:
         return None
     site = replace(site, source=running.get_line(site.lineno))
     return ErrorSite(site, running, Evaluator.from_frame(frame), following is None, frame, outer)
+
+
+def _is_skipped(frame: FrameType) -> bool:
+    """Tell whether a guarded method of ours stands in the place of what was called, or what runs made code."""
+    return frame.f_code.co_filename.startswith(OURSELVES) or is_between(frame)
 
 
 def write_conversion(text: str, tensor: Any) -> str | None:

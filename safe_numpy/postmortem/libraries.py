@@ -233,20 +233,9 @@ def find_foreign_dtype(error: BaseException, line: ErrorSite) -> Finding | None:
     return None
 
 
-def find_symbolic(error: BaseException, line: ErrorSite) -> Finding | None:
-    """``x.astype(...)`` in a function that is traced, ``tf.matmul(x, w)`` of what `keras.Input` gives."""
-    if not isinstance(error, (AttributeError, ValueError)):
-        return None
-    numpy = sys.modules.get("numpy")
+def find_placeholder(error: BaseException, line: ErrorSite) -> Finding | None:
+    """``tf.matmul(x, w)`` of what `keras.Input` gives."""
     for node in walk_scope(line.running.statement):
-        owner = line.find_value(node.value) if isinstance(node, ast.Attribute) else None
-        is_asked = isinstance(error, AttributeError) and site.is_tensor(owner) and site.is_symbolic(owner)
-        if is_asked and isinstance(node, ast.Attribute) and not hasattr(type(owner), node.attr):
-            name = line.find_text(node.value)
-            if numpy is None or not hasattr(numpy.ndarray, node.attr):
-                return None
-            note = "it has no value while the function is traced; tf.numpy_function calls code that wants arrays"
-            return Finding(f"`{name}` is a symbolic tensor, and `{node.attr}` is a method of arrays.", note=note)
         is_given = isinstance(node, ast.Call) and line.evaluator.is_framework_function(node.func)
         given = list_arguments(node) if isinstance(node, ast.Call) and is_given else []
         planned = [n for n in given if type(line.find_value(n)).__name__ == "KerasTensor"]

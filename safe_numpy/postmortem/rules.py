@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from safe_numpy.postmortem import attributes, cuts, libraries, operands, values
+from safe_numpy.postmortem import attributes, cuts, libraries, operands, traced, values
 from safe_numpy.postmortem.error_site import Rule
 
 RULES: tuple[Rule, ...] = (
+    traced.find_traced,
     *(libraries.find_pillow, libraries.find_table, libraries.find_returned),
     *(attributes.find_method, attributes.find_attribute, operands.find_operator),
     *(values.find_format, values.find_item, values.find_from_numpy, values.find_constructor),
     *(libraries.find_numpy_function, libraries.find_opencv, libraries.find_json, operands.find_array_argument),
     *(values.find_index, values.find_assignment, attributes.find_unbound),
-    *(libraries.find_foreign_dtype, libraries.find_symbolic, libraries.find_loader, libraries.find_ragged),
+    *(libraries.find_foreign_dtype, libraries.find_placeholder, libraries.find_loader, libraries.find_ragged),
     cuts.find_cut,
 )

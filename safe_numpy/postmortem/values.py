@@ -254,9 +254,6 @@ def _explain_formatted(line: ErrorSite, node: ast.expr, guess: Guess) -> Finding
     name = line.find_text(node)
     tensor = guess.tensors[0] if guess.is_itself else None
     count = site.count_elements(tensor) if tensor is not None else -1
-    if tensor is not None and site.is_symbolic(tensor):
-        note = "it has no value while the function is traced; tf.print shows it when there is one"
-        return Finding(f"`{name}` is a symbolic tensor, and a number is to be formatted.", note=note)
     if count == 1:
         is_torch = site.is_of("torch", tensor)
         text = f"{put_in_parentheses(name)}.item()" if is_torch else f"float({name})"

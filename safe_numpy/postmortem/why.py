@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 _EXPLAINED = (AttributeError, TypeError, ValueError, RuntimeError, LookupError)
 _MOST_ERRORS = 100
+_WRAPPERS = ("keras", "tensorflow")
 _MOST_NAMED = 4
 _HEADLINE = re.compile(r"(?:cannot|should not) become a NumPy array.*:$")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+"""colours, as others put around the text of an error"""
+
 _ROW = re.compile(r"  (\S*\s{2,})(\S.*)")
 
 
@@ -71,7 +75,7 @@ def why(exc: BaseException | None = None) -> Explanation:
 
 def read_explanation(text: str) -> Message | None:
     """Return the explanation that stands in the text of an error which was made anew of its text alone."""
-    lines = text.splitlines()
+    lines = _STYLE.sub("", text).splitlines()
     heads = [i for i, line in enumerate(lines) if _HEADLINE.search(line)]
     if not heads:
         return None
@@ -116,8 +120,21 @@ def _add_errors(error: BaseException | None, found: list[BaseException], seen: s
     _add_errors(error.__cause__, found, seen)
     for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
         _add_errors(inner, found, seen)
+    is_wrapped = error.__suppress_context__ and error.__cause__ is None and _is_raised_anew(error)
+    _add_errors(error.__context__ if is_wrapped else None, found, seen)
     found.append(error)
     _add_errors(None if error.__suppress_context__ else error.__context__, found, seen)
+
+
+def _is_raised_anew(error: BaseException) -> bool:
+    """Tell whether Keras or TensorFlow raised an error in the place of another, ``from None``, as both do.
+
+    https://github.com/keras-team/keras/blob/v3.15.1/keras/src/utils/traceback_utils.py#L122
+    """
+    entry = error.__traceback__
+    while entry is not None and str(entry.tb_frame.f_globals.get("__name__")).partition(".")[0] not in _WRAPPERS:
+        entry = entry.tb_next
+    return entry is not None
 
 
 def explain_unseen(error: BaseException) -> Explanation | None:

@@ -43,7 +43,7 @@ def find_graph(x: Any) -> Any:
     return x.graph
 
 
-def name_function(graph: Any) -> str | None:
+def read_graph_name(graph: Any) -> str | None:
     """Return the name of the Python function whose tracing made `graph`: loops and branches lie inside one another."""
     name = None
     while graph is not None:
@@ -66,8 +66,13 @@ def _is_current(graph: Any) -> bool:
 def _name_tracing(x: Any, is_open: bool = True) -> str:
     """Return the function whose tracing made the graph of `x`, if that is going on (or not any more); else nothing."""
     graph = find_graph(x)
-    name = name_function(graph)
+    name = read_graph_name(graph)
     return name if name is not None and _is_current(graph) is is_open else ""
+
+
+def _note_function(name: str) -> Facts:
+    """Return what is known of a traced function by the name of its graph; its reader is told more, see `tracing`."""
+    return {"function": name, "operation": "", "place": ""}
 
 
 def _find_traced_by_dataset(x: Any, door: Door) -> Facts | None:
@@ -75,7 +80,18 @@ def _find_traced_by_dataset(x: Any, door: Door) -> Facts | None:
     if not name.startswith(_DATASET):
         return None
     _, operation, function = name.split("_", 2)
-    return {"operation": operation, "function": function}
+    return {**_note_function(function), "operation": operation}
+
+
+def _never(x: Any, door: Door) -> None:
+    """Of no tensor by itself: the frames that its reader sees tell."""
+
+
+def _holds(x: Any, kind: str) -> bool:
+    """Tell what the handle in a variant is of, as the object that it holds describes itself."""
+    if not isinstance(x, tf.Tensor) or x.dtype != tf.variant or not hasattr(x, "_numpy"):
+        return False
+    return kind in str(x._summarize_value())
 
 
 def _is_eager_optional(x: Any) -> bool:
@@ -104,43 +120,57 @@ _REPLICATED = (
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
-        Kind.SYMBOLIC, "leaked", lambda x, door: (name := _name_tracing(x, is_open=False)) and {"function": name}, None,
-        "it was made while `{function}` was traced, and is used outside: it never had a value here",
+        Kind.SYMBOLIC, "leaked",
+        lambda x, door: (name := _name_tracing(x, is_open=False)) and _note_function(name), None,
+        "it was made while `{function}`{place} was traced, and is used outside: it never had a value here",
         instead="return it from `{function}`, and convert what the call returns",
+    ),
+    Cause(
+        Kind.SYMBOLIC, "leaked_from_keras", _never, None,
+        "it was made while Keras traced `{function}`{place}, and is used outside: it never had a value here",
+        instead="compute it where there are values, `self.model(x)` in a callback, or give the model one output more, "
+        "`keras.Model(model.inputs, [*model.outputs, layer.output])`",
     ),
     Cause(
         Kind.SYMBOLIC, "traced_by_dataset", _find_traced_by_dataset, None,
         "`Dataset.{operation}` is tracing `{function}`: the tensor stands for every element to come",
-        instead="use TF operations, or `tf.py_function` or `tf.numpy_function` inside `{function}`; "
-        "tf.config.run_functions_eagerly does not reach a Dataset",
+        instead="compute with TensorFlow's functions, or have `{function}` called with arrays (strings as bytes): "
+        "`{operation}(lambda *row: tf.numpy_function({function}, row, Tout=tf.float32))`, and `set_shape` of what "
+        "that gives, as its shape is lost. To look at elements, tf.data.experimental.enable_debug_mode()",
     ),
     Cause(
         Kind.SYMBOLIC, "traced_by_keras",
-        lambda x, door: (name := _name_tracing(x)).startswith(_KERAS_STEPS) and {"function": name}, None,
-        "Keras is tracing its step (fit, evaluate or predict): the tensor stands for a value of later steps",
-        instead="use TF operations or keras.ops; or `compile(run_eagerly=True)`, which runs it with values, "
-        "and what passes through NumPy then has no gradient",
+        lambda x, door: (name := _name_tracing(x)).startswith(_KERAS_STEPS) and _note_function(name), None,
+        "Keras is tracing `{function}`: the tensor stands for a value of later steps",
+        instead="compute with keras.ops; what wants arrays, say `f`, is called at every step, without a gradient, by "
+        "`tf.ensure_shape(tf.py_function(f, [{x}], Tout=tf.float32), shape)`. `compile(run_eagerly=True)` runs all "
+        "of it with values, slowly",
     ),
     Cause(
         Kind.SYMBOLIC, "traced",
-        lambda x, door: (name := _name_tracing(x)) and not name.startswith(_WITH_OWN_ROW) and {"function": name},
+        lambda x, door: (name := _name_tracing(x)) and not name.startswith(_WITH_OWN_ROW) and _note_function(name),
         None,
-        "`{function}` is being traced: the tensor stands for a value of later runs",
-        instead="use TF operations, or `tf.py_function` inside `{function}`; or convert what `{function}` returns",
+        "`tf.function` is tracing `{function}`: the tensor stands for a value of later runs",
+        instead="compute with TensorFlow's functions; what wants arrays, say `f`, is called at every run, without a "
+        "gradient, by `tf.ensure_shape(tf.py_function(f, [{x}], Tout=tf.float32), shape)`; or convert what "
+        "`{function}` returns",
     ),
     Cause(
-        Kind.SYMBOLIC, "in_graph", lambda x, door: (g := find_graph(x)) is not None and name_function(g) is None, None,
+        Kind.SYMBOLIC, "in_graph", lambda x, door: (g := find_graph(x)) is not None and read_graph_name(g) is None,
+        None,
         "it belongs to a graph that is being built: it has a value only when that runs",
-        instead="`session.run({x})` in TF1 code; in TF2 convert outside of the graph",
+        instead="`session.run({x}, feed_dict=...)` in TF1 code; in TF2 convert outside of the graph",
     ),
     Cause(
         Kind.SYMBOLIC, "variable_in_graph",
-        lambda x, door: isinstance(x, tf.Variable) and not tf.executing_eagerly() and {
-            "function": name_function(tf.compat.v1.get_default_graph()) or "a graph"
-        },
+        lambda x, door: isinstance(x, tf.Variable) and not tf.executing_eagerly() and _note_function(
+            read_graph_name(tf.compat.v1.get_default_graph()) or "a graph"
+        ),
         None,
         "it is a variable, read while `{function}` is being traced",
-        instead="use `{x}` itself there, or convert it outside of `{function}`",
+        instead="use `{x}` itself with TensorFlow's functions; what wants arrays, say `f`, is called at every run, "
+        "without a gradient, by `tf.py_function(f, [{x}], Tout=tf.float32)`, and `set_shape` of what that gives; or "
+        "convert it outside of `{function}`",
     ),
     Cause(
         Kind.SHARDED, "distributed",
@@ -155,18 +185,43 @@ CAUSES: tuple[Cause, ...] = (
         instead="relayout it to a replicated layout on every client, then convert: on one client alone that hangs",
     ),
     Cause(
-        Kind.HANDLE, "variant", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.variant, None,
+        Kind.HANDLE, "tensor_list", lambda x, door: _holds(x, "<TensorList"), None,
+        "its dtype is variant: it holds a handle to a list of tensors",
+        instead="stack it where it was made: `.stack()` of the TensorArray, before that leaves its function",
+    ),
+    Cause(
+        Kind.HANDLE, "dataset", lambda x, door: _holds(x, "Dataset>"), None,
+        "its dtype is variant: it holds a handle to a dataset",
+        instead="iterate the dataset; of the handle, `tf.data.experimental.from_variant({x}, element_spec)` makes it",
+    ),
+    Cause(
+        Kind.HANDLE, "ragged_variant", lambda x, door: _holds(x, "<RaggedTensorVariant"), None,
+        "its dtype is variant: it holds a handle to a ragged tensor",
+        instead="use the RaggedTensor itself; of the handle, `tf.raw_ops.RaggedTensorFromVariant` gives its row splits "
+        "and its values",
+    ),
+    Cause(
+        Kind.HANDLE, "variant",
+        lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.variant and not any(
+            _holds(x, kind) for kind in ("<TensorList", "Dataset>", "<RaggedTensorVariant")
+        ),
+        None,
         "its dtype is variant: it holds a handle to another object",
-        instead="take the object: `tf.RaggedTensor.from_variant({x}, dtype, ragged_rank)` for a ragged tensor, "
-        "or iterate the dataset",
+        instead="take the object that it was made of",
     ),
     Cause(
         Kind.HANDLE, "resource", lambda x, door: isinstance(x, tf.Tensor) and x.dtype == tf.resource, None,
         "its dtype is resource: it holds a handle to a variable, a table or an iterator",
         instead="convert the variable itself (`variable.numpy()`), or `variable.read_value()`",
     ),
+    Cause(
+        Kind.COMPOSITE, "sparse_in_graph", lambda x, door: isinstance(x, tf.SparseTensor) and find_graph(x) is not None,
+        None,
+        "it is a SparseTensor: indices and values, and no array",
+        instead="functions that want one tensor are given `tf.sparse.to_dense({x})`",
+    ),
     Cause(  # to_dense refuses indices that are out of order
-        Kind.COMPOSITE, "sparse_tensor", lambda x, door: isinstance(x, tf.SparseTensor),
+        Kind.COMPOSITE, "sparse_tensor", lambda x, door: isinstance(x, tf.SparseTensor) and find_graph(x) is None,
         "tf.sparse.to_dense(tf.sparse.reorder({x}))",
         "it is a SparseTensor: indices and values, and no array", done="made dense, from a SparseTensor",
     ),

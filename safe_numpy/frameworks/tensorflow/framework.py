@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from safe_numpy.callsite.frames import add_translator, read_variables
+from safe_numpy.callsite.frames import add_translator
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
-from safe_numpy.diagnosis.facts import Door, Site, Subject
-from safe_numpy.diagnosis.framework import Framework, Watch
+from safe_numpy.diagnosis.facts import Door, Problem, Site, Subject
+from safe_numpy.diagnosis.framework import Framework, Introspection, Twins, Watch
+from safe_numpy.frameworks import keras_ops
+from safe_numpy.frameworks.tensorflow import autograph, doors, tracing
 from safe_numpy.frameworks.tensorflow import causes as table
-from safe_numpy.frameworks.tensorflow import doors
 from safe_numpy.frameworks.tensorflow.causes import CAUSES, INDEXED, find_graph, is_recorded
+from safe_numpy.frameworks.tensorflow.twins import TWINS
 from safe_numpy.guard.guard import Guard
 from safe_numpy.patching import Target
-
-_MOST_FRAMES = 100
-"""between generated code and what holds the map of it: control flow lies between"""
 
 _ORDER = ("symbolic", "composite", "handle")
 """the kinds as TensorFlow meets them"""
@@ -47,6 +46,37 @@ class _TapeWatch(Watch):
 _WATCH = _TapeWatch()
 
 
+class TensorFlowIntrospection(Introspection):
+    """What is asked of a tensor of TensorFlow's when somebody reads."""
+
+    def look_closer(
+        self, problems: Sequence[Problem], path: str, stack: Sequence[FrameType]
+    ) -> tuple[Sequence[Problem], Sequence[str]]:
+        return [self._name(p, stack) if "function" in p.facts else p for p in problems], ()
+
+    def find_twins(self, stack: Sequence[FrameType]) -> Twins | None:
+        x = self.find_tensor()
+        is_gone = find_graph(x) is not None and not tracing.is_open(find_graph(x), stack)
+        if tracing.find_tracing(stack) is None or is_gone:
+            return None
+        return keras_ops.TWINS if tracing.is_called_by_keras(stack) else TWINS
+
+    def is_learnt_from(self, stack: Sequence[FrameType]) -> bool:
+        return tracing.is_for_gradient(stack)
+
+    def _name(self, problem: Problem, stack: Sequence[FrameType]) -> Problem:
+        """Call the traced function what its writer calls it."""
+        x = self.find_tensor()
+        is_leaked = problem.cause == "leaked" and not tracing.is_open(find_graph(x), stack)
+        found = tracing.find_origin(x) if is_leaked else tracing.find_tracing(stack)
+        if found is None:
+            return problem
+        cause = found.cause if problem.cause != "variable_in_graph" else problem.cause
+        facts = {"function": found.function or problem.facts["function"], "operation": found.operation}
+        says = next(row.says for row in CAUSES if row.name == cause)
+        return replace(problem, cause=cause, says=says, facts={**problem.facts, **facts, "place": found.place})
+
+
 class TensorFlow(Framework):
     """What the guard knows of TensorFlow."""
 
@@ -67,6 +97,9 @@ class TensorFlow(Framework):
 
     def plan_hazards(self, x: Any, door: Door) -> Plan:
         return _plan_value((*table.HAZARDS, *CAUSES), x, door)
+
+    def introspect(self, x: Any, is_dying: bool = False) -> Introspection:
+        return TensorFlowIntrospection(x)
 
     def list_targets(self, guard: Guard) -> list[Target]:
         _WATCH.warn = guard.warn_hazard_at
@@ -125,25 +158,6 @@ def _count(x: Any) -> int:
     return 0 if shape is None else math.prod(n or 0 for n in shape)
 
 
-def _translate_autograph(frame: FrameType) -> Site | None:
-    """Return the line that the user wrote for one that AutoGraph generated from it.
-
-    The map between the two hangs on the converted function, which AutoGraph's frames around this one hold.
-    """
-    line = (frame.f_code.co_filename, frame.f_lineno)
-    caller = frame.f_back
-    for _ in range(_MOST_FRAMES):
-        if caller is None:
-            return None
-        variables = read_variables(caller)
-        for candidate in (variables.get("converted_f"), variables.get("f")):
-            for location, origin in getattr(candidate, "ag_source_map", {}).items():
-                if (location.filename, location.lineno) == line:
-                    return Site(origin.loc.filename, origin.loc.lineno, origin.function_name)
-        caller = caller.f_back
-    return None
-
-
-add_translator("__autograph_generated_file", _translate_autograph)
+add_translator(autograph.MARK, autograph.TRANSLATOR)
 
 FRAMEWORK: Framework = TensorFlow()

@@ -16,7 +16,7 @@ from torch.autograd import forward_ad as _forward_ad
 from safe_numpy.config.modes import Mode
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Problem, Sharer, Subject
-from safe_numpy.diagnosis.framework import Framework, Introspection
+from safe_numpy.diagnosis.framework import Framework, Introspection, Twins
 from safe_numpy.frameworks.torch import causes, detect, doors, gradients, hazards, modules
 from safe_numpy.frameworks.torch.distributed import gather_over
 from safe_numpy.frameworks.torch.optimizers import WATCH
@@ -29,8 +29,6 @@ from safe_numpy.patching import Target
 class TorchIntrospection(Introspection):
     """What is asked of a PyTorch tensor when somebody reads."""
 
-    twins = TWINS
-
     def __init__(self, x: Tensor, is_dying: bool) -> None:
         super().__init__(x)
         # a subclass may compute these, and fail
@@ -41,6 +39,9 @@ class TorchIntrospection(Introspection):
     def identify_data(self) -> object | None:
         x = self.find_tensor()
         return self._data if x is None else _identify_data(x)
+
+    def find_twins(self, stack: Sequence[FrameType]) -> Twins | None:
+        return TWINS
 
     def find_sharer(self, frame: FrameType) -> Sharer | None:
         x = self.find_tensor()
