@@ -39,8 +39,8 @@ _HELD_BY_FRAME_AND_US = 3  # the frame, our variable, and the argument of getref
 class Translator(NamedTuple):
     """Knows code that was made from other code, which is what its reader wrote."""
 
-    translate: Callable[[FrameType], Site | None]
-    """gives the line that was written, for a frame that runs the code made of it"""
+    translate: Callable[[FrameType, int], Site | None]
+    """gives the line that was written, for a frame that runs a line of the code made of it"""
     restore: Callable[[ast.expr], ast.expr]
     """gives the expression that was written, for one that was made of it"""
     package: str
@@ -159,10 +159,10 @@ def list_sites(frames: Iterable[FrameType], most: int, traceback: TracebackType 
     """
     passed = {}
     while traceback is not None:
-        passed[traceback.tb_frame] = {"lineno": traceback.tb_lineno, "lasti": traceback.tb_lasti}
+        passed[traceback.tb_frame] = traceback.tb_lineno, traceback.tb_lasti
         traceback = traceback.tb_next
     users = itertools.islice((frame for frame in frames if is_users(frame)), most)
-    return [replace(locate(frame), **passed.get(frame, {})) for frame in users]  # type: ignore[arg-type]
+    return [locate(frame, at=passed.get(frame)) for frame in users]
 
 
 def is_users(frame: FrameType) -> bool:
@@ -219,16 +219,23 @@ def find_translator(code: CodeType) -> Translator | None:
     return next((translator for mark, translator in _translators.items() if mark in code.co_filename), None)
 
 
-def locate(frame: FrameType, library: str = "", asks: bool = False) -> Site:
-    """Return where `frame` stands, in the source that its reader wrote."""
-    code = frame.f_code
+def locate(frame: FrameType, library: str = "", asks: bool = False, at: tuple[int, int] | None = None) -> Site:
+    """Return where `frame` stands, in the source that its reader wrote.
+
+    Args:
+        frame: the frame.
+        library: the package that the line called.
+        asks: the guarded method is called by the very instruction.
+        at: the line and the instruction, where the frame has gone on since.
+    """
+    code, (lineno, lasti) = frame.f_code, at or (frame.f_lineno, frame.f_lasti)
     translator = find_translator(code)
     if translator is not None:
         with contextlib.suppress(Exception):  # the generated line is better than none
-            site = translator.translate(frame)
+            site = translator.translate(frame, lineno)
             if site is not None:
-                return replace(site, library=library, code=code, lasti=frame.f_lasti, asks=asks)
-    return Site(code.co_filename, frame.f_lineno, code.co_name, library, "", "", code, frame.f_lasti, asks)
+                return replace(site, library=library, code=code, lasti=lasti, asks=asks)
+    return Site(code.co_filename, lineno, code.co_name, library, "", "", code, lasti, asks)
 
 
 def read_members(instance: Any) -> dict[str, Any]:

@@ -73,7 +73,9 @@ def read_site(
     text = running.find_text(_skip_walrus(found.node)) if found is not None else ""
     if found is not None and not text:
         found = None
-    returned = read_callback(running, plan, evaluator) if found is None and not caller.asks else None
+    is_symbolic = any(p.kind is Kind.SYMBOLIC for p in plan.problems)
+    is_given = found is None and not caller.asks and not is_symbolic
+    returned = read_callback(running, plan, evaluator) if is_given else None
     if returned is not None:
         # through the library no gradient passes; whoever computes one of its result may believe so
         if _find_reason_to_stay(plan, stack, traceback) == "learnt":
@@ -89,7 +91,7 @@ def read_site(
         if stays:
             kept = _write_kept(running, evaluator, introspection, plan, found, stack)
             fixed = replace(correct(running, kept, evaluator), stays=stays, look=fixed.shown)
-    if any(p.kind is Kind.SYMBOLIC for p in plan.problems) and (found is None or not found.path):
+    if is_symbolic and (found is None or not found.path):
         fixed = _correct_traced(running, evaluator, introspection, plan, found, stack)
     keeps = _find_use(running, found, evaluator)
     if found is None:
@@ -162,7 +164,9 @@ def _correct_traced(
     is_learnt = introspection.is_learnt_from(stack)
     is_converted = find_translator(stack[0].f_code) is not None
     line = TracedLine(running, evaluator, twins, failed, plan.subject.dtype, True, asked, is_learnt, is_converted)
-    return line.correct()
+    corrected = line.correct()
+    name = running.find_text(found.node) if found is not None else "x"
+    return corrected if corrected.shown is not None else Reading(remark=line.find_way(name))
 
 
 def _find_failed(

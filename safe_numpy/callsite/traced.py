@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safe_numpy.callsite.evaluator import get_home
-from safe_numpy.callsite.expression import METHODS
+from safe_numpy.callsite.expression import METHODS, walk_scope
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.frames import is_foreign
 from safe_numpy.callsite.printed import open_format
@@ -22,13 +22,18 @@ from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.facts import NOTHING_READ, Reading
 from safe_numpy.diagnosis.framework import Template, find_framework
 from safe_numpy.diagnosis.registry import FRAMEWORKS
+from safe_numpy.messages import phrases
 
 _PATHS = (ast.Name, ast.Attribute, ast.Subscript)
 _SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_HANDED_ON = (ast.List, ast.Tuple, ast.Dict, *_SCOPES[1:], ast.comprehension, ast.keyword)
+_DISPLAYS = (ast.List, ast.Tuple, ast.Dict)
+_HANDED_ON = (*_DISPLAYS, *_SCOPES[1:], ast.comprehension, ast.keyword)
 _COMPUTED = (ast.BinOp, ast.UnaryOp, ast.Subscript, ast.IfExp)
 _OPERATORS: dict[type, str] = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide"}
 _DTYPES = frozenset({f"{kind}{n}" for kind in ("int", "uint", "float") for n in (8, 16, 32, 64)} | {"bool"})
+_MAKERS = frozenset({"zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "arange", "eye"})
+"""functions that make an array of a shape, and may be told a dtype"""
+
 _NUMBERS = ("sklearn",)
 """packages whose functions give numbers, of float64"""
 
@@ -61,9 +66,13 @@ class TracedLine(TensorKeeper):
         kept = self._keep(operation) if operation is not None else {}
         if kept:
             return self._put_in(dict(kept), "traced")
-        if isinstance(statement, (ast.Assign, ast.Return, ast.AnnAssign)) and statement.value and not self.is_learnt:
-            return self._put_in({statement.value: self._write_later(statement.value)}, "called")
-        return NOTHING_READ
+        is_taken = isinstance(statement, (ast.Assign, ast.Return, ast.AnnAssign))
+        if not is_taken or operation is None or self.is_learnt:
+            return NOTHING_READ
+        whole: Any = operation
+        while isinstance(whole.parent, (ast.expr, ast.keyword)) and not isinstance(whole.parent, _DISPLAYS):
+            whole = whole.parent
+        return self._put_in({whole: self._write_later(whole)}, "called")
 
     def _write_prediction(self, node: ast.expr | None) -> str | None:
         """Return ``model(x, training=False)`` for ``model.predict(x)``, which gives arrays."""
@@ -73,6 +82,24 @@ class TracedLine(TensorKeeper):
         is_predicting = node.func.attr == "predict" and self.evaluator.is_model(node.func.value)
         model, given = self.running.find_text(node.func.value), self.running.find_text(node.args[0])
         return f"{model}({given}, training=False)" if is_predicting else None
+
+    def find_way(self, name: str) -> str:
+        """Return what stands for a statement whose course depends on a value, or that stores one."""
+        statement: Any = self.running.statement
+        node, conditions = self.running.node, (ast.If, ast.While, ast.Assert)
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            return phrases.STORE.format(x=name)
+        tested = [statement.test] if isinstance(statement, conditions) else []
+        tested += [n.test for n in walk_scope(statement) if isinstance(n, ast.IfExp)]
+        if any(self.failed & set(ast.walk(test)) for test in tested):
+            return phrases.CHOICE
+        loops = [*(loop for n in walk_scope(statement) for loop in getattr(n, "generators", []))]
+        loops += [statement] if isinstance(statement, ast.For) else []
+        ranges = [n for loop in loops if isinstance(loop.iter, ast.Call) for n in loop.iter.args]
+        if self.failed & {*(loop.iter for loop in loops), *ranges}:
+            return phrases.LOOP
+        call = "tf.py_function" if self.asked is not None else "tf.numpy_function"
+        return phrases.BYTES.format(x=name, call=call) if self.dtype == "string" else ""
 
     def _takes_apart(self, statement: ast.Assign) -> bool:
         return isinstance(statement.targets[0], (ast.Tuple, ast.List)) and self.running.node is not statement.value
@@ -157,7 +184,8 @@ class TracedLine(TensorKeeper):
         if isinstance(function, ast.Attribute) and self._asks(function.value):
             return self._write_template(function.attr, [function.value, *node.args], node.keywords)
         path = self._find_path(function)
-        if not path or not any(self._is_tensor(a) or self._holds_tensors(a) for a in node.args):
+        parts = [n for a in node.args for n in (a.elts if isinstance(a, ast.Tuple) and path in _MAKERS else [a])]
+        if not path or not any(self._is_tensor(a) or self._holds_tensors(a) for a in parts):
             return None
         return self._write_template(path, list(node.args), node.keywords)
 
@@ -183,8 +211,10 @@ class TracedLine(TensorKeeper):
         if template is not None:
             return self._fill(template, given, keywords)
         twin = self._find_for_dtype(path)
-        names = [(self.twins.keywords.get(k.arg or ""), self._write(k.value)) for k in keywords]
-        if twin is None or not given or any(name is None for name, _ in names):
+        known = {"dtype": "dtype"} if path in _MAKERS else {}
+        known.update(self.twins.keywords)
+        names = [(known.get(k.arg or ""), self._write_argument(k.arg, k.value)) for k in keywords]
+        if twin is None or not given or any(None in pair for pair in names):
             return None
         is_list = self._holds_tensors(given[0]) and path.rpartition(".")[2] not in self.twins.joining
         first = self.twins.stack.format(x=self._write(given[0])) if is_list else self._write(given[0])
@@ -204,10 +234,13 @@ class TracedLine(TensorKeeper):
         if len(given) > len(template.parameters) or not bound.keys() <= set(template.parameters):
             return None
         code = template.codes.get(" ".join(name for name in template.parameters if name in bound))
-        texts = {n: self._write_dtype(v) if n == "dtype" else self._write(v) for n, v in bound.items()}
+        texts = {n: self._write_argument(n, v) for n, v in bound.items()}
         if code is None or None in texts.values():
             return None
         return code.format_map(texts)
+
+    def _write_argument(self, name: str | None, node: ast.expr) -> str | None:
+        return self._write_dtype(node) if name == "dtype" else self._write(node)
 
     def _write_dtype(self, node: ast.expr) -> str | None:
         """Return the framework's dtype for one of NumPy's: ``np.float32``, ``"int64"``."""

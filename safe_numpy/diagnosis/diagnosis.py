@@ -222,7 +222,7 @@ def make_diagnosis(
         keeps=reading.keeps,
         owner="" if sharer is None else phrases.say_owner(sharer.describe(name), sharer.effect, sharer.changes),
         site=site and replace(site, source=reading.source, rank=find_rank()),
-        remarks=remarks,
+        remarks=(reading.remark, *remarks) if reading.remark else remarks,
         is_hazard=is_hazard,
         is_unwanted=is_unwanted,
     )

@@ -174,6 +174,8 @@ class Reading:
     """the function that gave the tensor to a library; `shown` is its `return`"""
     place: str = ""
     """where that stands; empty: in the line itself"""
+    remark: str = ""
+    """the usual way out of this very situation, where there is no code"""
     fix: str | None = None
     """the user's expression with the tensor converted"""
     shown: str | None = None

@@ -321,7 +321,7 @@ class SymbolicError(ConversionError):
 
         dataset.map(lambda x: tf.py_function(lambda x: x.numpy(), [x], x.dtype))
 
-    Better where TensorFlow has a function for it: ``tf.clip_by_value`` for ``np.clip``, and ``keras.ops.clip`` in Keras;
+    Better where TensorFlow has a function for it: ``tf.clip_by_value`` for ``np.clip``, in Keras ``keras.ops.clip``;
     ``tf.print`` shows values. ``compile(run_eagerly=True)`` runs a Keras model with values, slowly. What passes through
     NumPy has no gradient.
     """
@@ -357,7 +357,8 @@ class HandleError(ConversionError):
 
         variable.numpy()
 
-    A variant may hold a list of tensors (stack it where it is made), a ragged tensor (use that) or a dataset (iterate it).
+    A variant may hold a list of tensors (stack it where it is made), a ragged tensor (use that) or a dataset (iterate
+    it).
     """
 
     kind = Kind.HANDLE

@@ -40,6 +40,17 @@ KEPT = {
     "called": "it is called with values at every run; no gradient passes through it, and the shape of what it gives is "
     "lost: `set_shape` tells it again where a later step asks for it",
 }
+CHOICE = "`tf.where` takes one of two results by element, and `tf.cond` calls one of two functions"
+LOOP = (
+    "`tf.map_fn` calls a function for each part, and `tf.unstack` gives them where their number is known; so is a size "
+    "that `x.shape[i]` gives, and not one of `tf.shape(x)`"
+)
+STORE = "an array cannot hold what has no value: `return {x}`, and store it where the function is called"
+BYTES = (
+    "code that wants strings is called by `{call}(f, [{x}], Tout)`, and is given bytes, which it is to `decode()`; "
+    "`set_shape` of what it gives"
+)
+
 AT_EVERY_RUN = ("traced", "printed", "noted", "called")
 """fixes of code that is traced"""
 

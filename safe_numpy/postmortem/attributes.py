@@ -17,7 +17,7 @@ from safe_numpy.diagnosis.facts import Door, Kind
 from safe_numpy.diagnosis.framework import is_tensor_class, make_plan
 from safe_numpy.messages.units import count_noun, join_names, name_type
 from safe_numpy.postmortem import error_site as site
-from safe_numpy.postmortem import uses
+from safe_numpy.postmortem import tensorflow, uses
 from safe_numpy.postmortem.containers import choose_element, list_elements, write_mapped
 from safe_numpy.postmortem.error_site import ErrorSite, Finding
 
@@ -192,7 +192,9 @@ def _explain_none(missing: Missing) -> Finding | None:
     if not missing.is_certain():
         return None
     note = "the function that gave it may lack a `return`, or changes something in place"
-    if isinstance(holder, ast.Attribute):
+    if tensorflow.has_tape(missing.line):
+        note = tensorflow.NO_GRADIENT
+    elif isinstance(holder, ast.Attribute):
         note = "what should set it has not run: a hook that did not fire, a method that was not called"
     return Finding(f"`{name}` is None, not a tensor.", note=note)
 

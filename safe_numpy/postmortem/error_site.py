@@ -18,7 +18,6 @@ from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.frames import (
     OURSELVES,
     find_package,
-    find_translator,
     is_between,
     is_users,
     list_callers,
@@ -197,9 +196,7 @@ def make_error_site(entry: TracebackType, outer: tuple[TracebackType, ...]) -> E
         following = following.tb_next
     is_librarys = following is not None and not is_users(following.tb_frame)
     library = find_package(following.tb_frame) if following is not None and is_librarys else ""
-    is_made = find_translator(frame.f_code) is not None
-    site = Site(frame.f_code.co_filename, entry.tb_lineno, frame.f_code.co_name, library)
-    site = locate(frame, library) if is_made else site
+    site = locate(frame, library, at=(entry.tb_lineno, entry.tb_lasti))
     running = read_written(site, frame, entry.tb_lasti, entry.tb_lineno)
     if running is None:
         return None

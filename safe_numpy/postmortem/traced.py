@@ -5,42 +5,45 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from safe_numpy.callsite.evaluator import get_home
 from safe_numpy.callsite.expression import find_operands, walk_scope
-from safe_numpy.callsite.frames import find_translator
+from safe_numpy.callsite.frames import find_translator, is_foreign
 from safe_numpy.callsite.traced import TracedLine
-from safe_numpy.diagnosis.facts import NOTHING_READ, Door, Reading
+from safe_numpy.diagnosis.causes import put_in_parentheses
+from safe_numpy.diagnosis.facts import NOTHING_READ, Door
 from safe_numpy.diagnosis.framework import find_framework, make_plan
+from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.messages import phrases
 from safe_numpy.postmortem import error_site as site
+from safe_numpy.postmortem import uses
 from safe_numpy.postmortem.error_site import ErrorSite, Finding
 
-_CHOICE = "`tf.where` takes one of two results by element, and `tf.cond` calls one of two functions"
-_LOOP = (
-    "`tf.map_fn` calls a function for each part, and `tf.unstack` gives them where their number is known; so is a size "
-    "that `x.shape[i]` gives, and not one of `tf.shape(x)`"
-)
-_STORE = "an array cannot hold what has no value: return it, and store it where the function is called"
 _FOR_VALUES = frozenset({"builtins", "math", "numpy", "random", "operator", "json", "statistics"})
 """modules whose functions take values alone"""
 
 
 def find_traced(error: BaseException, line: ErrorSite) -> Finding | None:
     """``int(x)``, ``range(n)``, ``if x > 0``, ``x.astype(...)``, ``a, b = x`` inside a function that is traced."""
-    if not isinstance(error, (TypeError, AttributeError, ValueError)):
+    if not isinstance(error, (TypeError, AttributeError, ValueError)) and type(error).__module__ != "cv2":
         return None
     node, tensor = next(_find_symbolic(line), (None, None))
     if node is None:
         return None
-    name = line.find_text(node)
+    is_ragged = type(tensor).__name__ == "RaggedTensor"  # whose parts alone are handed on
+    name = line.find_text(node) + (".flat_values" if is_ragged else "")
     reason, instead = _explain_missing_value(tensor, line, name)
-    reading = _correct(line, node, tensor)
     headline = f"`{name}` is a symbolic tensor, and a value is wanted here."
+    size = _find_size(line, node)
+    if size is not None:
+        return Finding(headline, size[0], reason, "this size is known beforehand", place=size[1])
+    written = _make_traced_line(line, node, tensor)
+    reading = written.correct() if written is not None else NOTHING_READ
     if reading.shown is not None:
         return Finding(headline, reading.shown, reason, phrases.KEPT[reading.stays])
-    return Finding(headline, note=reason, more=_find_way(line, node) or instead)
+    return Finding(headline, note=reason, more=(written is not None and written.find_way(name)) or instead)
 
 
 def _find_symbolic(line: ErrorSite) -> Iterator[tuple[ast.expr, Any]]:
@@ -58,7 +61,8 @@ def _list_wanted(line: ErrorSite) -> list[ast.expr]:
     if isinstance(node, ast.Call):
         function = node.func
         is_text = isinstance(function, ast.Attribute) and type(line.find_value(function.value)) is str
-        if is_text or get_home(line.find_value(function)) in _FOR_VALUES:
+        home = get_home(line.find_value(function)) or _find_module(line, function)
+        if is_text or home in _FOR_VALUES or _is_librarys(home):
             return [n for n in find_operands(node) if n is not getattr(function, "value", None)]
         return _list_asked(line, function)
     if isinstance(node, ast.Subscript):
@@ -73,6 +77,18 @@ def _list_wanted(line: ErrorSite) -> list[ast.expr]:
         is_text = not isinstance(node, ast.BinOp) or type(line.find_value(node.left)) is str
         return [*find_operands(node)] if is_text else []
     return _list_tested(statement)
+
+
+def _is_librarys(home: str) -> bool:
+    """Tell whether a package is an installed one that knows no tensors without values."""
+    file = getattr(sys.modules.get(home), "__file__", None)
+    return isinstance(file, str) and home not in FRAMEWORKS and is_foreign(file)
+
+
+def _find_module(line: ErrorSite, function: ast.expr) -> str:
+    """Return the module that a function in C is taken from, which it does not tell itself."""
+    module = line.find_value(function.value) if isinstance(function, ast.Attribute) else None
+    return module.__name__.partition(".")[0] if isinstance(module, ModuleType) else ""
 
 
 def _list_asked(line: ErrorSite, node: ast.expr) -> list[ast.expr]:
@@ -96,6 +112,34 @@ def _list_tested(statement: ast.stmt) -> list[ast.expr]:
     return [n for n in found if n is not None]
 
 
+def _find_size(line: ErrorSite, node: ast.expr) -> tuple[str, str] | None:
+    """Return ``n = x.shape[1]`` for ``n = tf.shape(x)[1]``, where that is a number, and where it stands."""
+    bindings = uses.find_bindings(line.find_scope(), node.id) if isinstance(node, ast.Name) else []
+    value = _find_bound(bindings[0], node) if len(bindings) == 1 else None
+    call = value.value if isinstance(value, ast.Subscript) else None
+    if not isinstance(value, ast.Subscript) or not isinstance(call, ast.Call) or len(call.args) != 1:
+        return None
+    axis, shape = line.find_value(value.slice), getattr(line.find_value(call.args[0]), "shape", ())
+    is_shape = line.evaluator.is_framework_function(call.func) and line.find_text(call.func).endswith("shape")
+    if not is_shape or type(axis) is not int or not -len(shape) <= axis < len(shape) or shape[axis] is None:
+        return None
+    text = f"{put_in_parentheses(line.find_text(call.args[0]))}.shape[{line.find_text(value.slice)}]"
+    fix = line.fix_elsewhere(bindings[0].statement, {value: text})
+    return (fix, line.name_statement(bindings[0].statement)) if fix is not None else None
+
+
+def _find_bound(binding: uses.Binding, node: ast.expr) -> ast.expr | None:
+    """Return what a variable is bound to, also where it is one of several: ``a, b = x, y``."""
+    statement = binding.statement
+    if not isinstance(statement, ast.Assign) or binding.value is not None:
+        return binding.value
+    target, value = statement.targets[0], statement.value
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
+        return None
+    names = [getattr(element, "id", "") for element in target.elts]
+    return dict(zip(names, value.elts, strict=True)).get(getattr(node, "id", ""))
+
+
 def _explain_missing_value(tensor: Any, line: ErrorSite, name: str) -> tuple[str, str]:
     """Return why there is no value, its function called what its writer calls it, and the usual way out."""
     plan, framework = make_plan(tensor, Door.ARRAY), find_framework(tensor)
@@ -107,29 +151,16 @@ def _explain_missing_value(tensor: Any, line: ErrorSite, name: str) -> tuple[str
     return reason, problems[0].says.instead.format_map(facts)
 
 
-def _find_way(line: ErrorSite, node: ast.expr) -> str:
-    """Return what stands for a statement whose course depends on a value."""
-    statement: Any = line.running.statement
-    if isinstance(line.running.node, ast.Subscript) and isinstance(line.running.node.ctx, ast.Store):
-        return _STORE
-    if isinstance(statement, (ast.If, ast.While, ast.Assert)) and any(n is node for n in ast.walk(statement.test)):
-        return _CHOICE
-    if any(isinstance(n, ast.IfExp) and n.test is node for n in walk_scope(statement)):
-        return _CHOICE
-    loops = [statement, *(loop for n in walk_scope(statement) for loop in getattr(n, "generators", []))]
-    is_iterated = any(n is node for loop in loops if hasattr(loop, "iter") for n in ast.walk(loop.iter))
-    return _LOOP if is_iterated else ""
-
-
-def _correct(line: ErrorSite, node: ast.expr, tensor: Any) -> Reading:
-    """Return the line as it is to be written, by the framework's own functions; nothing where that is not certain."""
+def _make_traced_line(line: ErrorSite, node: ast.expr, tensor: Any) -> TracedLine | None:
+    """Return what writes the line with the framework's own functions; None where nobody is seen to trace it."""
     framework, plan = find_framework(tensor), make_plan(tensor, Door.ARRAY)
     stack = line.list_stack()
     introspection = framework.introspect(tensor) if framework is not None else None
     twins = introspection.find_twins(stack) if introspection is not None else None
     if introspection is None or twins is None or plan is None:
-        return NOTHING_READ
+        return None
     is_converted = find_translator(line.frame.f_code) is not None
     is_learnt, dtype = introspection.is_learnt_from(stack), plan.subject.dtype
-    running, evaluator, failed = line.running, line.evaluator, frozenset({node})
-    return TracedLine(running, evaluator, twins, failed, dtype, True, None, is_learnt, is_converted).correct()
+    same = {n for n in walk_scope(line.running.statement) if line.find_value(n) is tensor}
+    running, evaluator, failed = line.running, line.evaluator, frozenset({node, *same})
+    return TracedLine(running, evaluator, twins, failed, dtype, True, None, is_learnt, is_converted)

@@ -357,22 +357,6 @@ def _explain_device(line: ErrorSite, index: ast.expr, tensor: Any, owner: Guess 
     return Finding(headline, line.fix({index: f"{put_in_parentheses(name)}{move}"}))
 
 
-def find_assignment(error: BaseException, line: ErrorSite) -> Finding | None:
-    """``t[0] = 1``, where a framework's tensors cannot be changed."""
-    node: Any = line.get_node()
-    if not isinstance(error, TypeError) or "assign" not in str(error):
-        return None
-    targets = getattr(line.running.statement, "targets", [getattr(line.running.statement, "target", None)])
-    for target in [node, *targets]:
-        tensor = line.find_value(target.value) if isinstance(target, ast.Subscript) else None
-        if tensor is not None and site.is_tensor(tensor):
-            name = line.find_text(target.value)
-            note = f"make an array of it where it is made, `np.array({name})`, or a new tensor of its parts"
-            about = f"it is {site.describe_tensor(tensor)}"
-            return Finding(f"`{name}` is a tensor, and its elements cannot be assigned.", note=about, more=note)
-    return None
-
-
 def find_first(line: ErrorSite, node: ast.expr) -> tuple[str, Any] | None:
     """Return the name of a tensor that an expression is or holds, and the tensor."""
     value = line.find_value(node)

@@ -124,6 +124,7 @@ def show(program: Program, verdict: Verdict, is_verbose: bool) -> None:
             ("N", verdict.is_name_right),
             ("P", verdict.is_printed),
             ("R", verdict.is_right),
+            ("A", verdict.is_advised),
         )
     )
     print(f"{marks} {verdict.permissive:8} {program.repair:9} {program.slug}  [{' '.join(sorted(program.causes))}]")
@@ -149,10 +150,12 @@ def summarize(pairs: Sequence[tuple[Program, Verdict]]) -> dict[str, Any]:
         "right": sum(v.is_right for v in printed),
         "repairable": sum(p.repair != "none" for p, _ in pairs),
         "repairable_printed": sum(p.repair != "none" and v.is_printed for p, v in pairs),
+        "advised": sum(v.is_advised for _, v in pairs),
         "same_line_again": sum(v.is_same_line_again for v in printed),
         "permissive": dict(Counter(v.permissive for _, v in pairs)),
         "wrong": [p.slug for p, v in pairs if v.is_printed and not v.is_right],
         "not_printed": [p.slug for p, v in pairs if not v.is_printed],
+        "not_advised": [p.slug for p, v in pairs if not v.is_advised],
     }
 
 

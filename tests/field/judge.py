@@ -29,6 +29,8 @@ class Program:
     """what the failing line calls the tensor"""
     repair: str
     """``line``, ``elsewhere`` or ``none``"""
+    advice: tuple[str, ...] = ()
+    """what words that lead to the repair mention, and the repaired program has; empty: only a fix leads there"""
 
     @property
     def is_guarded(self) -> bool:
@@ -51,6 +53,8 @@ class Verdict:
     is_right: bool = False
     """the printed fix, put in, gives the truth"""
     is_same_line_again: bool = False
+    is_advised: bool = False
+    """that, or no fix is printed, and the words mention what the repaired program has"""
     permissive: str = ""
     """``truth``, ``refused``, ``warned`` (parameters do not learn, and that is said) or ``wrong``"""
     fixed: str = ""
@@ -65,7 +69,7 @@ def load_programs(folder: Path = PROGRAMS) -> list[Program]:
         if path.name.endswith(".right.py") or not path.with_suffix(".right.py").exists():
             continue
         text = path.read_text()
-        head = dict(re.findall(r"^# (causes|tensor|repair): (.*)$", text, re.MULTILINE))
+        head = dict(re.findall(r"^# (causes|tensor|repair|advice): (.*)$", text, re.MULTILINE))
         programs.append(
             Program(
                 path.stem,
@@ -74,6 +78,7 @@ def load_programs(folder: Path = PROGRAMS) -> list[Program]:
                 frozenset(head["causes"].split()),
                 tuple(name.strip() for name in head["tensor"].split(" | ")),
                 head["repair"].strip(),
+                tuple(piece.strip() for piece in head.get("advice", "").split("|") if piece.strip()),
             )
         )
     return programs
@@ -101,6 +106,10 @@ def judge(programs: list[Program]) -> list[Verdict]:
         verdict.is_printed = bool(about.fix)
         verdict.fixed, verdict.last = "", about
     _put_fixes_in(verdicts, texts, truths)
+    for program, verdict in zip(programs, verdicts, strict=True):
+        said = " ".join(verdict.explained.text.split())
+        follows = bool(program.advice) and all(p in said and p in program.right for p in program.advice)
+        verdict.is_advised = verdict.is_right or (not verdict.is_printed and follows)
     for verdict, truth, run in zip(verdicts, truths, run_all((t, "permissive") for t in texts), strict=True):
         is_true = run.is_done and same_output(run.output, truth)
         verdict.permissive = (

@@ -21,12 +21,12 @@ _MOST_FRAMES = 100
 """between generated code and what holds the map of it: control flow lies between"""
 
 
-def _translate(frame: FrameType) -> Site | None:
+def _translate(frame: FrameType, lineno: int) -> Site | None:
     """Return the line that the user wrote for one that AutoGraph generated from it.
 
     The map between the two hangs on the converted function, which AutoGraph's frames around this one hold.
     """
-    line = (frame.f_code.co_filename, frame.f_lineno)
+    line = (frame.f_code.co_filename, lineno)
     caller = frame.f_back
     for _ in range(_MOST_FRAMES):
         if caller is None:

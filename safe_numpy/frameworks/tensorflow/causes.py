@@ -70,9 +70,15 @@ def _name_tracing(x: Any, is_open: bool = True) -> str:
     return name if name is not None and _is_current(graph) is is_open else ""
 
 
-def _note_function(name: str) -> Facts:
+def _note_function(name: str, door: Door) -> Facts:
     """Return what is known of a traced function by the name of its graph; its reader is told more, see `tracing`."""
-    return {"function": name, "operation": "", "place": ""}
+    is_asked = door.is_explicit  # it asks ``numpy()``, which arrays have not
+    call = (
+        {"call": "tf.py_function", "values": "tensors that have values"}
+        if is_asked
+        else {"call": "tf.numpy_function", "values": "arrays (strings as bytes)"}
+    )
+    return {"function": name, "operation": "", "place": "", **call}
 
 
 def _find_traced_by_dataset(x: Any, door: Door) -> Facts | None:
@@ -80,7 +86,7 @@ def _find_traced_by_dataset(x: Any, door: Door) -> Facts | None:
     if not name.startswith(_DATASET):
         return None
     _, operation, function = name.split("_", 2)
-    return {**_note_function(function), "operation": operation}
+    return {**_note_function(function, door), "operation": operation}
 
 
 def _never(x: Any, door: Door) -> None:
@@ -121,26 +127,26 @@ _REPLICATED = (
 CAUSES: tuple[Cause, ...] = (
     Cause(
         Kind.SYMBOLIC, "leaked",
-        lambda x, door: (name := _name_tracing(x, is_open=False)) and _note_function(name), None,
+        lambda x, door: (name := _name_tracing(x, is_open=False)) and _note_function(name, door), None,
         "it was made while `{function}`{place} was traced, and is used outside: it never had a value here",
         instead="return it from `{function}`, and convert what the call returns",
     ),
     Cause(
         Kind.SYMBOLIC, "leaked_from_keras", _never, None,
         "it was made while Keras traced `{function}`{place}, and is used outside: it never had a value here",
-        instead="compute it where there are values, `self.model(x)` in a callback, or give the model one output more, "
-        "`keras.Model(model.inputs, [*model.outputs, layer.output])`",
+        instead="compute it where there are values, `self.model(x)` in a callback; or give the model one output more, "
+        "`keras.Model(model.inputs, [*model.outputs, layer.output])`; or keep it in a tf.Variable by `.assign`",
     ),
     Cause(
         Kind.SYMBOLIC, "traced_by_dataset", _find_traced_by_dataset, None,
         "`Dataset.{operation}` is tracing `{function}`: the tensor stands for every element to come",
-        instead="compute with TensorFlow's functions, or have `{function}` called with arrays (strings as bytes): "
-        "`{operation}(lambda *row: tf.numpy_function({function}, row, Tout=tf.float32))`, and `set_shape` of what "
-        "that gives, as its shape is lost. To look at elements, tf.data.experimental.enable_debug_mode()",
+        instead="compute with TensorFlow's functions, or have `{function}` called with {values}: `{operation}(lambda "
+        "*row: {call}({function}, row, Tout=tf.float32))`, and `set_shape` of what that gives, as its shape is lost. "
+        "To look at elements, tf.data.experimental.enable_debug_mode()",
     ),
     Cause(
         Kind.SYMBOLIC, "traced_by_keras",
-        lambda x, door: (name := _name_tracing(x)).startswith(_KERAS_STEPS) and _note_function(name), None,
+        lambda x, door: (name := _name_tracing(x)).startswith(_KERAS_STEPS) and _note_function(name, door), None,
         "Keras is tracing `{function}`: the tensor stands for a value of later steps",
         instead="compute with keras.ops; what wants arrays, say `f`, is called at every step, without a gradient, by "
         "`tf.ensure_shape(tf.py_function(f, [{x}], Tout=tf.float32), shape)`. `compile(run_eagerly=True)` runs all "
@@ -148,7 +154,9 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         Kind.SYMBOLIC, "traced",
-        lambda x, door: (name := _name_tracing(x)) and not name.startswith(_WITH_OWN_ROW) and _note_function(name),
+        lambda x, door: (
+            (name := _name_tracing(x)) and not name.startswith(_WITH_OWN_ROW) and _note_function(name, door)
+        ),
         None,
         "`tf.function` is tracing `{function}`: the tensor stands for a value of later runs",
         instead="compute with TensorFlow's functions; what wants arrays, say `f`, is called at every run, without a "
@@ -164,7 +172,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         Kind.SYMBOLIC, "variable_in_graph",
         lambda x, door: isinstance(x, tf.Variable) and not tf.executing_eagerly() and _note_function(
-            read_graph_name(tf.compat.v1.get_default_graph()) or "a graph"
+            read_graph_name(tf.compat.v1.get_default_graph()) or "a graph", door
         ),
         None,
         "it is a variable, read while `{function}` is being traced",

@@ -2,6 +2,7 @@
 # causes: symbolic
 # tensor: layer.output
 # repair: elsewhere
+# advice: keras.Model(model.inputs,
 
 import numpy as np
 import tensorflow as tf

@@ -2,6 +2,7 @@
 # causes: why
 # tensor: x | inputs
 # repair: elsewhere
+# advice: keras.layers.Layer | call(
 
 import numpy as np
 import tensorflow as tf

@@ -1,5 +1,5 @@
 # https://github.com/keras-team/keras/issues/14618
-# causes: symbolic
+# causes: why
 # tensor: words
 # repair: elsewhere
 # advice: tf.numpy_function | set_shape

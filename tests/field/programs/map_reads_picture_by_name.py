@@ -2,6 +2,7 @@
 # causes: symbolic
 # tensor: name
 # repair: elsewhere
+# advice: tf.numpy_function
 
 import cv2
 import numpy as np

@@ -2,7 +2,7 @@
 # causes: symbolic
 # tensor: positions
 # repair: elsewhere
-# advice: tf.numpy_function | set_shape
+# advice: tf.py_function | set_shape
 
 import numpy as np
 import tensorflow as tf

@@ -9,7 +9,7 @@ CUTOFF = 1.2
 
 def neighborlist(positions):
     """the pairs of atoms that lie close to each other: SciPy's tree is faster than all distances"""
-    tree = cKDTree(positions)
+    tree = cKDTree(positions.numpy())
     pairs = tree.query_pairs(CUTOFF, output_type="ndarray")
     return np.sort(pairs, axis=0).astype(np.int32)
 
@@ -21,7 +21,7 @@ class Cluster(tf.Module):
 
     @tf.function
     def energy(self):
-        pairs = tf.numpy_function(neighborlist, [self.positions], tf.int32)
+        pairs = tf.py_function(neighborlist, [self.positions], tf.int32)
         pairs.set_shape((None, 2))
         i, j = pairs[:, 0], pairs[:, 1]
         r2 = tf.reduce_sum((tf.gather(self.positions, i) - tf.gather(self.positions, j)) ** 2, axis=1)

@@ -2,6 +2,7 @@
 # causes: why
 # tensor: grads
 # repair: elsewhere
+# advice: tf.reduce_mean
 
 import numpy as np
 import tensorflow as tf

@@ -2,6 +2,7 @@
 # causes: why
 # tensor: states
 # repair: elsewhere
+# advice: .stack()
 
 import matplotlib.pyplot as plt
 import tensorflow as tf

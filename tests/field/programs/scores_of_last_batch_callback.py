@@ -2,6 +2,7 @@
 # causes: symbolic
 # tensor: self.model.last_pred
 # repair: elsewhere
+# advice: tf.Variable | .assign
 
 import numpy as np
 import tensorflow as tf

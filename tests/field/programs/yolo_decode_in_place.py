@@ -2,6 +2,7 @@
 # causes: why
 # tensor: netout
 # repair: elsewhere
+# advice: .numpy()
 
 import numpy as np
 import tensorflow as tf
