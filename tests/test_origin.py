@@ -342,8 +342,8 @@ def add_up(losses: list[Tensor]) -> Any:
     return total.numpy()
 
 
-def show_history(losses: list[Tensor]) -> Any:
-    history = {"loss": list(losses), "acc": [0.1, 0.2]}
+def show_history(losses: list[Tensor], make: Any = dict) -> Any:
+    history = make({"loss": list(losses), "acc": [0.1, 0.2]})
     losses.clear()
     return np.array(history["loss"])
 
@@ -354,6 +354,7 @@ COLLECTED: dict[str, Any] = {
     "a sum": lambda epoch: add_up(epoch.losses),
     "a stack": lambda epoch: np.asarray(torch.stack(epoch.losses)),
     "a history": lambda epoch: show_history(epoch.losses),
+    "a history in order": lambda epoch: show_history(epoch.losses, OrderedDict),
 }
 
 

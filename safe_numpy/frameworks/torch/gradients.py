@@ -98,16 +98,17 @@ def explain_gradient(
 ) -> tuple[Sequence[Problem], Sequence[str]]:
     """Return the problems, that of the gradient with its whole origin, and the most urgent remark."""
     origin = _look_back(x) if x is not None else clue() if clue is not None else None
-    remarks = list(itertools.islice(_find_advice(x, origin, path, stack), 1))
+    variables = list(modules.iterate_variables(stack))
+    remarks = list(itertools.islice(_find_advice(x, origin, path, stack, variables), 1))
     if origin is None:
         return problems, remarks
-    text = _describe(origin, stack)
+    text = _describe(origin, variables)
     return [replace(p, facts={**p.facts, "origin": text}) if p.cause == "grad" else p for p in problems], remarks
 
 
-def _describe(origin: _Origin, stack: Sequence[FrameType]) -> str:
+def _describe(origin: _Origin, variables: modules.Variables) -> str:
     """Return ``AddmmBackward0, from head.weight and head.bias``."""
-    by_id = find_names(origin.leaves, stack, time.perf_counter() + _SECONDS)
+    by_id = find_names(origin.leaves, variables, time.perf_counter() + _SECONDS)
     nearest = [id(leaf) for leaf in origin.leaves if id(leaf) in by_id]
     # the nearest first, but in the order of their module
     names = [by_id[key] for key in sorted(nearest[:_SHOWN], key=list(by_id).index) + nearest[_SHOWN:]]
@@ -174,37 +175,39 @@ def _find_line(node: Any) -> str:
     return ""
 
 
-def find_names(leaves: Sequence[Tensor], stack: Sequence[FrameType], deadline: float) -> dict[int, str]:
-    """Return the names of those leaves that have one in sight of these frames, by id, in the order of their module."""
+def find_names(leaves: Sequence[Tensor], variables: modules.Variables, deadline: float) -> dict[int, str]:
+    """Return the names of those leaves that have one in sight, by id, in the order of their module."""
     wanted = {id(leaf) for leaf in leaves}
-    names = modules.name_parameters(wanted, modules.find_modules(stack), deadline) if wanted else {}
+    names = modules.name_parameters(wanted, modules.find_modules(variables), deadline) if wanted else {}
     if len(names) < len(wanted):
-        names |= modules.name_parameters(wanted - names.keys(), modules.find_members(stack), deadline)
-    for leaf in leaves:
-        variable = "" if id(leaf) in names else _name_by_variable(leaf, stack)
-        if variable:
-            names[id(leaf)] = variable
+        names |= modules.name_parameters(wanted - names.keys(), modules.find_members(variables), deadline)
+    unnamed = [leaf for leaf in leaves if id(leaf) not in names]
+    others = _name_by_variables({id(leaf) for leaf in unnamed}, variables) if unnamed else {}
+    return names | {id(leaf): others[id(leaf)] for leaf in unnamed if id(leaf) in others}
+
+
+def _name_by_variables(wanted: set[int], variables: modules.Variables) -> dict[int, str]:
+    """Return the variables, and the members of `self`, that are some tensors, by the id of those wanted."""
+    names: dict[int, str] = {}
+    for name, value in variables:
+        if id(value) in wanted:
+            names.setdefault(id(value), name)
+        for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS) if name == "self" else ():
+            if id(inner) in wanted:
+                names.setdefault(id(inner), f"self.{member}")
     return names
 
 
-def _name_by_variable(leaf: Tensor, stack: Sequence[FrameType]) -> str:
-    for name, value in modules.iterate_variables(stack):
-        if value is leaf:
-            return name
-        for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS) if name == "self" else ():
-            if inner is leaf:
-                return f"self.{member}"
-    return ""
-
-
-def _find_advice(x: Tensor | None, origin: _Origin | None, path: str, stack: Sequence[FrameType]) -> Iterator[str]:
+def _find_advice(
+    x: Tensor | None, origin: _Origin | None, path: str, stack: Sequence[FrameType], variables: modules.Variables
+) -> Iterator[str]:
     """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
     function = find_forward(stack)
     if function:
         yield REMARKS["forward"].format(function=function)
-    if origin is not None and origin.operation and _is_accumulated(x, origin, path, stack):
+    if origin is not None and origin.operation and _is_accumulated(x, origin, path, stack, variables):
         yield REMARKS["accumulated"]
-    for variable, module in modules.find_modules(stack).values():
+    for variable, module in modules.find_modules(variables).values():
         if read_members(module).get("training") is False:
             parameters = modules.walk_parameters(module, time.perf_counter() + _SECONDS)
             if any(p is not None and p.requires_grad for _, p in itertools.islice(parameters, 100)):
@@ -212,25 +215,27 @@ def _find_advice(x: Tensor | None, origin: _Origin | None, path: str, stack: Seq
                 return
 
 
-def _is_accumulated(x: Tensor | None, origin: _Origin, path: str, stack: Sequence[FrameType]) -> bool:
+def _is_accumulated(
+    x: Tensor | None, origin: _Origin, path: str, stack: Sequence[FrameType], variables: modules.Variables
+) -> bool:
     """Tell whether it is one of many losses that were collected with their graphs, or what was made of all of them."""
     if origin.stacked > 1:
-        return any(len(items) == origin.stacked for items in _find_collections(stack))
+        return any(len(items) == origin.stacked for items in _find_collections(variables))
     if not origin.is_scalar or x is None:
         return False
     if "[" in path:
-        return any(item is x for items in _find_collections(stack) for item in items)
+        return any(item is x for items in _find_collections(variables) for item in items)
     if not origin.operation.startswith("AddBackward0"):
         return False
     users = (frame for frame in itertools.islice(stack, _MOST_FRAMES) if not is_foreign(frame.f_code.co_filename))
     return any(value is x and sums_in_loop(f, name) for f in users for name, value in read_variables(f).items())
 
 
-def _find_collections(stack: Sequence[FrameType]) -> Iterator[Sequence[Tensor]]:
+def _find_collections(variables: modules.Variables) -> Iterator[Sequence[Tensor]]:
     """Yield the lists and the like in sight that hold scalars which autograd records, several of them."""
-    for _, value in modules.iterate_variables(stack):
+    for _, value in variables:
         is_object = type(value).__module__ != "builtins" and not issubclass(type(value), (type, Tensor, *_COLLECTIONS))
-        holders = list(read_members(value).values()) if is_object else [value]
+        holders = list(read_members(value).values()) if is_object and type(value) not in _DICTS else [value]
         for holder in itertools.islice(holders, _MOST_MEMBERS):
             nested = holder.values() if type(holder) in _DICTS else ()
             # by numbers of steps, which names of figures are not

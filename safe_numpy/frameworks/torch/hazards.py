@@ -26,7 +26,7 @@ from safe_numpy.diagnosis.causes import Cause, Plan, find_headline
 from safe_numpy.diagnosis.diagnosis import make_diagnosis
 from safe_numpy.diagnosis.facts import Door, Facts, Kind, Sharer, Site
 from safe_numpy.diagnosis.framework import make_plan
-from safe_numpy.frameworks.torch import causes, detect
+from safe_numpy.frameworks.torch import causes, detect, modules
 from safe_numpy.frameworks.torch.gradients import find_forward, get_next
 from safe_numpy.frameworks.torch.modules import find_members, find_modules, iterate_variables, walk_parameters
 
@@ -70,19 +70,20 @@ def find_sharer(x: Tensor, stack: Sequence[FrameType]) -> Sharer | None:
     if leaf is not None:
         return _make_sharer(leaf)
     memory = x.untyped_storage()._cdata
-    in_sight = None if x.requires_grad else _find_leaf(memory, stack)
+    variables = list(iterate_variables(stack))
+    in_sight = None if x.requires_grad else _find_leaf(memory, variables)
     if in_sight is not None:
         return in_sight
     nodes = [t.grad_fn for t in same if t.grad_fn is not None]
-    return _SAVED if any(_saves(n, memory) for n in (*nodes, *_walk_graphs(stack))) else None
+    return _SAVED if any(_saves(n, memory) for n in (*nodes, *_walk_graphs(variables))) else None
 
 
-def _find_leaf(memory: int, stack: Sequence[FrameType]) -> Sharer | None:
-    for name, value in iterate_variables(stack):
+def _find_leaf(memory: int, variables: modules.Variables) -> Sharer | None:
+    for name, value in variables:
         if type(value) in detect.PLAIN and value.requires_grad and value.is_leaf and _is_at(value, memory):
             return _make_sharer(value, name)
     deadline = time.perf_counter() + _SECONDS
-    for variable, module in (*find_modules(stack).values(), *find_members(stack).values()):
+    for variable, module in (*find_modules(variables).values(), *find_members(variables).values()):
         for path, parameter in walk_parameters(module, deadline):
             if parameter is not None and parameter.requires_grad and _is_at(parameter, memory):
                 return _make_sharer(parameter, f"{variable}.{path}")
@@ -93,9 +94,9 @@ def _is_at(x: Tensor, memory: int) -> bool:
     return type(x) in detect.PLAIN and x.layout is torch.strided and bool(x.untyped_storage()._cdata == memory)
 
 
-def _walk_graphs(stack: Sequence[FrameType]) -> Iterator[Any]:
-    """Yield the nodes of the graphs that these frames see."""
-    tensors = (v for _, v in iterate_variables(stack) if type(v) in detect.PLAIN and v.grad_fn is not None)
+def _walk_graphs(variables: modules.Variables) -> Iterator[Any]:
+    """Yield the nodes of the graphs in sight."""
+    tensors = (v for _, v in variables if type(v) in detect.PLAIN and v.grad_fn is not None)
     pending: deque[Any] = deque(t.grad_fn for t in itertools.islice(tensors, _MOST_TENSORS))
     seen = set(pending)
     while pending and len(seen) < _MOST_NODES:

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -26,6 +26,14 @@ NOT_TIMED = 200
 
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """by these names a wrapper has its only child: DataParallel and its like, torch.compile, FSDP, checkpoint_wrapper"""
+
+_HOLD_NOTHING = frozenset(
+    map(id, (FunctionType, BuiltinFunctionType, ModuleType, type, str, bytes, int, float, bool, type(None)))
+)
+"""ids of classes: a metaclass may say how its classes are hashed"""
+
+Variables = Sequence[tuple[str, Any]]
+"""names, and what they hold"""
 
 _KINDS = ("_parameters", "_buffers", "_modules")
 _SEQUENCES = (torch.nn.Sequential, torch.nn.ModuleList)
@@ -58,19 +66,19 @@ def get_module_dict(members: Mapping[str, Any], name: str) -> Mapping[Any, Any]:
     return value if type(value) is dict or type(value) is OrderedDict else {}  # the latter before torch 2.5
 
 
-def find_modules(stack: Sequence[FrameType]) -> dict[int, tuple[str, Module]]:
-    """Return the modules that variables of these frames hold, with the variable, by id; the innermost first."""
+def find_modules(variables: Variables) -> dict[int, tuple[str, Module]]:
+    """Return the modules that variables hold, with the variable, by id; in the order of the variables."""
     found: dict[int, tuple[str, Module]] = {}
-    for name, value in iterate_variables(stack):
+    for name, value in variables:
         if issubclass(type(value), Module) and found.get(id(value), ("self",))[0] == "self":
             found[id(value)] = name, value
     return found
 
 
-def find_members(stack: Sequence[FrameType]) -> dict[int, tuple[str, Module]]:
-    """Return the modules that members of objects hold which variables of these frames hold: ``self.model``."""
+def find_members(variables: Variables) -> dict[int, tuple[str, Module]]:
+    """Return the modules that members of objects hold which variables hold: ``self.model``."""
     found: dict[int, tuple[str, Module]] = {}
-    for name, value in iterate_variables(stack):
+    for name, value in variables:
         is_object = not issubclass(type(value), (type, Tensor, Module)) and type(value).__module__ != "builtins"
         if is_object:
             for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS):
@@ -80,14 +88,21 @@ def find_members(stack: Sequence[FrameType]) -> dict[int, tuple[str, Module]]:
 
 
 def iterate_variables(stack: Sequence[FrameType]) -> Iterator[tuple[str, Any]]:
-    """Yield the variables in sight of these frames: their own, the innermost first, then those of their modules."""
+    """Yield what these frames see: their own variables, the innermost first, then those of their modules.
+
+    Not functions, classes, modules, numbers and strings, which are most of it: they hold no tensor.
+    """
     modules: dict[int, dict[str, Any]] = {}
     for frame in itertools.islice(stack, _MOST_FRAMES):
-        yield from itertools.islice(read_variables(frame).items(), _MOST_VARIABLES)
+        yield from _list_holders(read_variables(frame))
         if not is_foreign(frame.f_code.co_filename) and type(frame.f_globals) is dict:
             modules[id(frame.f_globals)] = frame.f_globals
     for variables in modules.values():
-        yield from itertools.islice(list(variables.items()), _MOST_VARIABLES)
+        yield from _list_holders(variables.copy())
+
+
+def _list_holders(variables: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(n, v) for n, v in itertools.islice(variables.items(), _MOST_VARIABLES) if id(type(v)) not in _HOLD_NOTHING]
 
 
 def name_parameters(wanted: set[int], modules: Mapping[int, tuple[str, Module]], deadline: float) -> dict[int, str]:

@@ -24,6 +24,7 @@ from safe_numpy.diagnosis.facts import Site
 from safe_numpy.diagnosis.framework import Cut, Watch
 from safe_numpy.frameworks.torch.detect import dtype_name
 from safe_numpy.frameworks.torch.gradients import find_leaves, find_names
+from safe_numpy.frameworks.torch.modules import iterate_variables
 
 _MOST_NODES = 10_000
 _MOST_CUTS = 1000
@@ -190,7 +191,7 @@ def _is_due(cut: _Cut, leaf: Tensor) -> bool:
 
 def _name_all(leaves: Sequence[Tensor], stack: Sequence[FrameType]) -> list[str]:
     """Return a name for each leaf, as their module has them; for one that has none, what it looks like."""
-    names = find_names(leaves, stack, time.perf_counter() + _SECONDS)
+    names = find_names(leaves, list(iterate_variables(stack)), time.perf_counter() + _SECONDS)
     unnamed = [leaf for leaf in leaves if id(leaf) not in names]
     return [*names.values(), *(f"a parameter {dtype_name(leaf.dtype)}{list(leaf.shape)}" for leaf in unnamed)]
 
