@@ -171,6 +171,8 @@ def _measure(whole: str, start: int) -> int:
 
 def _dedent(text: str, node: ast.AST, line_indent: int) -> str:
     """Move the later lines as far to the left as the first line of `node` is indented, but keep them apart."""
+    if "\n" not in text:
+        return text
     strings = (n for n in ast.walk(node) if isinstance(n, (ast.Constant, ast.JoinedStr)))
     if any(string.end_lineno != string.lineno for string in strings):
         return text  # its indentation is part of its value

@@ -59,6 +59,8 @@ class RunningCode:
 
 
 def _says(text: str, node: ast.expr) -> bool:
+    if isinstance(node, ast.Name) and node.id == text:
+        return True
     try:
         parsed = ast.parse(f"({text}\n)", mode="eval").body
     except (SyntaxError, ValueError):

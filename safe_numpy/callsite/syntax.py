@@ -241,9 +241,11 @@ def is_wrapped(node: ast.expr) -> bool:
 
 def is_drawn(node: ast.expr, drawn: set[str]) -> bool:
     """Tell whether an expression chooses at random, by itself or by variables that hold such a choice."""
-    functions = (n.func for n in ast.walk(node) if isinstance(n, ast.Call))
-    names = (f.attr if isinstance(f, ast.Attribute) else name_path(f) for f in functions)
-    return any(map(_DRAWS.fullmatch, names)) or any(isinstance(n, ast.Name) and n.id in drawn for n in ast.walk(node))
+    for n in ast.walk(node):
+        name = getattr(n.func, "attr", None) or name_path(n.func) if isinstance(n, ast.Call) else ""
+        if _DRAWS.fullmatch(name) or (isinstance(n, ast.Name) and n.id in drawn):
+            return True
+    return False
 
 
 def list_drawn(target: ast.expr, value: ast.expr, drawn: set[str]) -> set[str]:

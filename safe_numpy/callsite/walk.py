@@ -105,6 +105,8 @@ class ScopeWalk:
             return
         self._run_all(getattr(self._scope, "body", []))
         self.is_learnt |= self.is_forward and Held.TENSOR in self.returned
+        if not self._ever:
+            return
         statements = list(walk_statements(self._scope))
         for statement in statements:
             if isinstance(statement, (ast.Global, ast.Nonlocal)) and not self._ever.keys().isdisjoint(statement.names):
@@ -233,12 +235,21 @@ class ScopeWalk:
 
     def _evaluate(self, node: ast.expr) -> Held:
         """Return what the value of an expression holds; note where its parts go."""
+        if not self._held and not self._is_beside(node):
+            return NOTHING_HELD
         held = self._evaluate_parts(node)
         if node is not self._place.node:
             return held
         if isinstance(node, ast.Call) and name_path(node.func).rpartition(".")[2] in FORGETTERS:
             return NOTHING_HELD
         return self._first | Held.TENSOR if is_wrapped(node) and not self.is_array else self._first
+
+    def _is_beside(self, node: ast.expr) -> bool:
+        """Tell whether an expression stands on a line of the statement from which the value comes."""
+        start = self._place.statement
+        if start is None:
+            return False
+        return node.lineno <= (start.end_lineno or 0) and start.lineno <= (node.end_lineno or 0)
 
     def _evaluate_parts(self, node: ast.expr) -> Held:
         match node:

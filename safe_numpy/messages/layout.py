@@ -93,6 +93,8 @@ def _lay_out_row(row: Row, width: int) -> Iterator[_Line]:
 
 
 def _fill_lines(text: str, width: int) -> list[str]:
+    if len(text) <= width and text.isprintable():
+        return [text.rstrip()]  # as textwrap does
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
