@@ -57,6 +57,10 @@ LEARNT = {
         "torch.cat([net(x), net(x)]).sum()",
         "np.concatenate([net(x).detach().numpy(), net(x).detach().numpy()]).sum()",
     ),
+    "torch.from_dlpack(np.exp(net(x))).sum()": (
+        "torch.exp(net(x)).sum()",
+        "torch.from_dlpack(np.exp(net(x).detach().numpy())).sum()",
+    ),
     "np.log(np.exp(net(x))).sum()": (
         "torch.log(torch.exp(net(x))).sum()",
         "np.log(np.exp(net(x).detach().numpy())).sum()",
@@ -97,6 +101,19 @@ def test_an_array_that_torch_takes_further_on() -> None:
     diagnosis = explain("y = x.bfloat16()\nz = np.tanh(y)\nr = torch.sigmoid(z)", names)
     assert diagnosis.shown == "z = torch.tanh(y)"
     assert "tensors stay tensors here, since torch is given the result" in str(diagnosis)
+
+
+def test_arrays_that_torch_stacks() -> None:
+    lines = "rows = []\nfor _ in range(2):\n    rows.append(np.tanh(net(x)))\nr = torch.stack(rows)"
+    diagnosis = explain(lines, names := make_names())
+    assert diagnosis.shown == "rows.append(torch.tanh(net(x)))"
+    exec(lines.replace("rows.append(np.tanh(net(x)))", diagnosis.shown), names)
+    assert names["r"].shape == (2, 3, 2)
+
+
+def test_a_tensor_of_integers_is_made_of_an_array() -> None:
+    diagnosis = explain("i = x.bfloat16().numpy()\nr = torch.LongTensor(i)", make_names())
+    assert (diagnosis.shown, diagnosis.stays) == ("i = x.bfloat16().float().numpy()", "")
 
 
 def test_after_finally_and_in_a_warm_loop() -> None:

@@ -24,7 +24,7 @@ _MAKERS = frozenset(
 HELPERS = re.compile(r"(?!is_|isinstance).*(torch|tensor)(?!board).*", re.IGNORECASE)
 """names of people's own such functions: ``to_torch``, ``numpy_to_tensor``"""
 
-_ONLY_TORCH = frozenset({"asarray", "stack", "full"})
+_ONLY_TORCH = frozenset({"asarray", "full"})
 """names that NumPy's functions have too"""
 
 TORCH_ROOTS = frozenset({"torch", "F", "nn"})
@@ -42,8 +42,11 @@ KEEPERS = frozenset({"append", "appendleft", "extend", "extendleft", "add", "ins
 _LEARNERS = frozenset({"backward", "manual_backward", "minimize", "gradient"})
 """methods that compute gradients of what they are called on, or given"""
 
-WRITERS = frozenset({"save", "manual_seed", "is_tensor", "device", "Size", "arange", "zeros", "ones", "empty", "rand"})
-"""torch's functions that take anything, or numbers"""
+WRITERS = frozenset(
+    {"save", "manual_seed", "is_tensor", "device", "Size", "arange", "zeros", "ones", "empty", "rand"}
+    | {"LongTensor", "IntTensor", "ShortTensor", "ByteTensor", "BoolTensor"}
+)
+"""torch's functions that take anything, or numbers; of integers no gradient is computed"""
 
 FORWARD = frozenset({"forward", "__call__", "training_step"})
 """methods whose result is learnt from"""
@@ -219,9 +222,14 @@ def is_showing(name: str, root: str, is_given: bool) -> bool:
     return _SHOWERS.fullmatch(name) is not None and (is_given or name not in ("log", "format"))
 
 
-def makes_tensor(name: str, root: str) -> bool:
-    """Tell whether a function makes a tensor of an array."""
+def makes_tensor(name: str, root: str = "torch") -> bool:
+    """Tell whether a function makes a tensor of an array; it is a framework's, unless `root` says otherwise."""
     return name in _MAKERS or (root == "torch" and name in _ONLY_TORCH)
+
+
+def stacks_tensors(name: str, root: str) -> bool:
+    """Tell whether a function makes one tensor of many: what it is given has become tensors, by whatever function."""
+    return root == "torch" and name == "stack"
 
 
 def is_wrapped(node: ast.expr) -> bool:

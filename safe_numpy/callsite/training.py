@@ -9,6 +9,7 @@ from typing import Any
 
 from safe_numpy.callsite.evaluator import Evaluator, get_home
 from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.syntax import makes_tensor
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.framework import Twins, find_framework
 
@@ -75,7 +76,7 @@ class TensorKeeper:
         if not isinstance(node, ast.Call) or not self.evaluator.is_framework_function(node.func):
             return False
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        return name in self.twins.makers
+        return makes_tensor(name)
 
     def _find_twin(self, node: ast.Call) -> str | None:
         return self.twins.functions.get(self._read_path(node.func, "numpy"))

@@ -36,6 +36,7 @@ from safe_numpy.callsite.syntax import (
     list_read_variables,
     makes_tensor,
     name_path,
+    stacks_tensors,
     walk_statements,
 )
 from safe_numpy.diagnosis.facts import Site
@@ -346,7 +347,7 @@ class ScopeWalk:
         keeps = name in KEEPERS or (name.endswith("_") and not name.startswith("_"))
         if isinstance(function, ast.Attribute) and given and keeps:
             self._put_into(function.value, given)
-        if makes_tensor(name, root):
+        if makes_tensor(name, root) or stacks_tensors(name, root):
             self.has_tensor = True
             return held | Held.TENSOR
         own = self._find_function(function)

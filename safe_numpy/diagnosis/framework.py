@@ -43,8 +43,6 @@ class Twins(NamedTuple):
     """those of a tensor and a number that the framework writes in another way, over ``{x}`` and ``{bound}``"""
     keywords: Mapping[str, str]
     """NumPy's name of an argument, and the framework's"""
-    makers: frozenset[str]
-    """the framework's functions that make a tensor of an array"""
     stack: str
     """makes one tensor of a list, over ``{x}``"""
     from_array: str

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from safe_numpy.callsite.evaluator import Evaluator, get_home
 from safe_numpy.callsite.functions import find_returns
 from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.syntax import makes_tensor
 from safe_numpy.diagnosis.framework import iterate_loaded
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.messages.units import name_place
@@ -19,7 +20,6 @@ from safe_numpy.postmortem import uses
 from safe_numpy.postmortem.error_site import ErrorSite, Finding
 
 _METHODS = frozenset({"detach", "item", "numpy", "tolist"})
-_MAKERS = frozenset({"tensor", "from_numpy", "as_tensor", "Tensor", "FloatTensor"})
 _GUARDS = frozenset({"no_grad", "inference_mode"})
 _MOST_STEPS = 60
 
@@ -75,7 +75,7 @@ class _Search:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if name in _METHODS and not node.args and _may_require(node.func.value, evaluator):  # type: ignore[attr-defined]
             return here
-        if name in _MAKERS and node.args and _makes_tensors(node, evaluator):
+        if makes_tensor(name) and node.args and _makes_tensors(node, evaluator):
             return here if _holds_recorded(node.args[0], evaluator) else None
         return self._follow_call(here, node, evaluator)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from safe_numpy.callsite.evaluator import NOTHING, Evaluator, get_home
 from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.syntax import makes_tensor
 from safe_numpy.diagnosis.framework import find_framework
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 
@@ -28,7 +29,6 @@ _ARRAY_ATTRIBUTES = frozenset({"astype", "tobytes", "copy"})
 _OPENERS = frozenset({"len", "enumerate", "zip", "iter", "next", "list", "tuple", "dict", "sorted", "reversed"})
 _JOINERS = frozenset({"stack", "concatenate", "concat", "cat", "vstack", "hstack", "dstack", "column_stack"})
 _SHOWING = frozenset({"print", "float", "int", "round", "str", "format"})
-_FROM_ARRAYS = frozenset({"from_numpy", "tensor", "as_tensor", "asarray", "Tensor", "FloatTensor", "LongTensor"})
 
 
 class Binding(NamedTuple):
@@ -148,7 +148,7 @@ def _classify_argument(call: ast.Call, evaluator: Evaluator) -> Kind:
     home = get_home(evaluator.find(function))
     if name in _JOINERS:
         return "many"
-    if home == "numpy" or (home in FRAMEWORKS and name in _FROM_ARRAYS):
+    if home == "numpy" or (home in FRAMEWORKS and (makes_tensor(name) or name == "LongTensor")):
         return "array"
     if name in _SHOWING or is_librarys(home):
         return "array"

@@ -40,7 +40,6 @@ TWINS = Twins(
         "ord": "ord",
         "full_matrices": "full_matrices",
     },
-    makers=frozenset({"from_numpy", "tensor", "as_tensor", "asarray", "FloatTensor", "Tensor"}),
     stack="torch.stack({x})",
     from_array="torch.from_numpy({x})",
     from_any="torch.as_tensor({x})",
