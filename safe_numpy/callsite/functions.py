@@ -10,7 +10,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from safe_numpy.callsite.frames import is_foreign
-from safe_numpy.callsite.source import RunningCode, read_function
+from safe_numpy.callsite.source import RunningCode, find_statement, read_function
 from safe_numpy.callsite.syntax import SCOPES
 
 _MANY = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -49,8 +49,8 @@ def find_returns(function: Any) -> Returns | None:
         return None
     source, node = found
     if isinstance(node, ast.Lambda):
-        return Returns("", code.co_filename, ((RunningCode(source, None, _get_statement(node)), node.body),), False)
-    inside = list(_walk(node))
+        return Returns("", code.co_filename, ((RunningCode(source, None, find_statement(node)), node.body),), False)
+    inside = list(walk_own(node))
     lines = tuple(
         (RunningCode(source, None, statement), statement.value)
         for statement in inside
@@ -70,17 +70,19 @@ def _find_call(instance: Any) -> Any:
     return None
 
 
-def _get_statement(node: Any) -> ast.stmt:
-    while not isinstance(node, ast.stmt):
-        node = node.parent
+def find_scope(node: ast.AST) -> ast.AST:
+    """Return the function, class or module that a node stands in."""
+    while not isinstance(node, (*SCOPES, ast.Module)) and getattr(node, "parent", None) is not None:
+        node = node.parent  # type: ignore[attr-defined]
     return node
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
+def walk_own(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what stands in a function, and not in another one inside it."""
     for child in ast.iter_child_nodes(node):
         yield child
         if not isinstance(child, SCOPES):
-            yield from _walk(child)
+            yield from walk_own(child)
 
 
 def _is_many(line: tuple[RunningCode, ast.expr]) -> bool:
@@ -89,10 +91,7 @@ def _is_many(line: tuple[RunningCode, ast.expr]) -> bool:
         return isinstance(value.func, ast.Name) and value.func.id in _MAKERS
     if not isinstance(value, ast.Name):
         return isinstance(value, _MANY)
-    scope: Any = running.statement
-    while not isinstance(scope, (*SCOPES, ast.Module)):
-        scope = scope.parent
-    for node in _walk(scope):
+    for node in walk_own(find_scope(running.statement)):
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == value.id for t in node.targets):
             made = node.value
             maker = made.func if isinstance(made, ast.Call) else None

@@ -193,14 +193,18 @@ def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | No
             continue
         node = _find_node(source, frame, lasti, lineno)
         if isinstance(node, ast.expr) and _is_what_ran(node, frame.f_code):
-            around: Any = node
-            while not isinstance(around, ast.stmt):
-                around = around.parent
-            return RunningCode(source, node, around)
+            return RunningCode(source, node, find_statement(node))
         statement = node if isinstance(node, ast.stmt) else _find_statement(source, lineno)
         if statement is not None and fallback is None:
             fallback = RunningCode(source, None, statement)
     return fallback
+
+
+def find_statement(node: Any) -> ast.stmt:
+    """Return the statement that a node stands in."""
+    while not isinstance(node, ast.stmt):
+        node = node.parent
+    return node
 
 
 def _find_statement(source: executing.Source, lineno: int) -> ast.stmt | None:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from safe_numpy.callsite.evaluator import get_home, is_framework_object
 from safe_numpy.callsite.frames import read_members
+from safe_numpy.callsite.functions import walk_own
+from safe_numpy.callsite.source import find_statement
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.facts import Door, Kind
 from safe_numpy.diagnosis.framework import is_tensor_class, make_plan
@@ -145,7 +147,7 @@ def _explain_tensor(missing: Missing) -> Finding | None:
         return None
     headline = f"`{name}` is a tensor, and `{attribute}` is a method of arrays."
     replacements = {missing.holder: site.write_conversion(name, missing.obj)}
-    for node in uses.walk_own(line.running.statement):  # the same mistake twice in one line
+    for node in walk_own(line.running.statement):  # the same mistake twice in one line
         if isinstance(node, ast.Attribute) and node.attr == attribute and node.value is not missing.holder:
             guess = line.guess(node.value)
             if guess is not None:
@@ -349,7 +351,7 @@ def _find_wish(missing: Missing, end: ast.expr) -> uses.Kind:
 
 def _find_hint(end: ast.expr) -> str:
     """Return the name of the variable to which the value is assigned."""
-    statement = uses.find_statement(end)
+    statement = find_statement(end)
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     return target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
 

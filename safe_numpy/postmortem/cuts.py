@@ -9,8 +9,8 @@ import ast
 from typing import Any, NamedTuple
 
 from safe_numpy.callsite.evaluator import Evaluator, get_home
-from safe_numpy.callsite.functions import find_returns
-from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.functions import find_returns, find_scope
+from safe_numpy.callsite.source import RunningCode, find_statement
 from safe_numpy.callsite.syntax import makes_tensor
 from safe_numpy.diagnosis.framework import iterate_loaded
 from safe_numpy.diagnosis.registry import FRAMEWORKS
@@ -82,7 +82,7 @@ class _Search:
     def _follow_name(
         self, node: ast.Name, running: RunningCode, filename: str, evaluator: Evaluator | None
     ) -> _Severed | None:
-        scope = uses.find_scope(node)
+        scope = find_scope(node)
         for binding in reversed(uses.find_bindings(scope, node.id)):
             value = binding.value or getattr(binding.statement, "value", None)
             if value is None or id(binding.statement) in self._seen:
@@ -108,7 +108,7 @@ class _Search:
         call = asked.parent if isinstance(asked, ast.Attribute) else None  # type: ignore[attr-defined]
         if not isinstance(call, ast.Call) or asked.attr not in ("append", "extend") or not call.args:
             return None
-        return self.search(call, uses.at(running, uses.find_statement(call)), filename, evaluator)
+        return self.search(call, uses.at(running, find_statement(call)), filename, evaluator)
 
     def _follow_call(self, here: _Severed, node: ast.Call, evaluator: Evaluator | None) -> _Severed | None:
         """Go on in a function of the user's, or the `forward` of his module."""
@@ -241,4 +241,4 @@ def _fix_stack(line: ErrorSite, cut: _Severed) -> str | None:
     if shape not in ("[]", "[1]"):
         return None
     text = f"torch.{'stack' if shape == '[]' else 'cat'}({line.find_text(node.args[0])})"  # of one number each
-    return line.fix_elsewhere(uses.find_statement(node), {node: text})
+    return line.fix_elsewhere(find_statement(node), {node: text})

@@ -15,14 +15,8 @@ from typing import Any, NamedTuple
 from safe_numpy.callsite.evaluator import NOTHING, Evaluator, Guess
 from safe_numpy.callsite.expression import find_inside, find_operands, walk_scope
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import (
-    OURSELVES,
-    find_package,
-    is_between,
-    is_users,
-    list_callers,
-    locate,
-)
+from safe_numpy.callsite.frames import OURSELVES, find_package, is_between, is_users, list_callers, locate
+from safe_numpy.callsite.functions import find_scope
 from safe_numpy.callsite.source import RunningCode
 from safe_numpy.callsite.written import read_written
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses, unite_plans
@@ -143,7 +137,7 @@ class ErrorSite(NamedTuple):
 
     def find_scope(self) -> ast.AST:
         """Return the function that the line stands in."""
-        return uses.find_scope(self.running.statement)
+        return find_scope(self.running.statement)
 
     def find_kinds(self, name: str) -> set[uses.Kind]:
         """Return what the rest of the function asks of a variable."""

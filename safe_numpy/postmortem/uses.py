@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from safe_numpy.callsite.evaluator import NOTHING, Evaluator, get_home
-from safe_numpy.callsite.source import RunningCode
-from safe_numpy.callsite.syntax import makes_tensor
+from safe_numpy.callsite.functions import walk_own
+from safe_numpy.callsite.source import RunningCode, find_statement
+from safe_numpy.callsite.syntax import FUNCTIONS, makes_tensor
 from safe_numpy.diagnosis.framework import find_framework
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 
 Kind = Literal["one", "many", "array", "tensor", ""]
 """a use that only a tensor or an array stands, one of several things, one of an array, one of a tensor; any"""
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Module)
 _MANY_ATTRIBUTES = frozenset(
     {"append", "extend", "items", "keys", "values", "get", "index", "count", "pop", "insert", "update", "setdefault"}
 )
@@ -39,24 +37,9 @@ class Binding(NamedTuple):
     """what is assigned to it alone; None: it is one of several, a loop's, or no simple assignment"""
 
 
-def find_scope(node: ast.AST) -> ast.AST:
-    """Return the function, class or module that a node stands in."""
-    while not isinstance(node, _SCOPES) and getattr(node, "parent", None) is not None:
-        node = node.parent  # type: ignore[attr-defined]
-    return node
-
-
-def walk_own(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what stands in a function, and not in another one inside it."""
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if not isinstance(child, (*_FUNCTIONS, ast.ClassDef)):
-            yield from walk_own(child)
-
-
 def is_parameter(scope: ast.AST, name: str) -> bool:
     """Tell whether a variable is a parameter of its function."""
-    if not isinstance(scope, _FUNCTIONS):
+    if not isinstance(scope, (*FUNCTIONS, ast.Lambda)):
         return False
     return any(isinstance(n, ast.arg) and n.arg == name for n in ast.walk(scope.args))
 
@@ -71,13 +54,6 @@ def find_bindings(scope: ast.AST, name: str) -> list[Binding]:
         is_alone = isinstance(statement, ast.Assign) and statement.targets == [node]
         found.append(Binding(statement, statement.value if is_alone else None))  # type: ignore[attr-defined]
     return found
-
-
-def find_statement(node: Any) -> ast.stmt:
-    """Return the statement that a node stands in."""
-    while not isinstance(node, ast.stmt):
-        node = node.parent
-    return node
 
 
 def find_uses(scope: ast.AST, name: str, but_for: ast.stmt | None = None) -> list[ast.Name]:
