@@ -33,7 +33,6 @@ TWINS = Twins(
     keywords={"axis": "axis", "keepdims": "keepdims", "a_min": "x_min", "a_max": "x_max", "ord": "ord", "axes": "axes"},
     joining=frozenset({"stack", "vstack", "hstack", "concatenate"}),
     bounds={},
-    makers=frozenset({"convert_to_tensor", "array"}),
     stack="keras.ops.stack({x})",
     from_array="{x}",
     from_any="{x}",

@@ -63,7 +63,6 @@ TWINS = Twins(
         "a_min": "clip_value_min",
         "a_max": "clip_value_max",
     },
-    makers=frozenset({"constant", "convert_to_tensor"}),
     stack="{x}",
     from_array="{x}",
     from_any="{x}",
