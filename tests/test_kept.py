@@ -19,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings(
 def make_names() -> dict[str, Any]:
     torch.manual_seed(0)
     call = "import numpy as np\ndef call(f, x0, jac=None, callback=None):\n    return np.asarray(f(x0)) + 0\n"
+    score = "import numpy as np\ndef score(m):\n    return np.asarray((m[0] if type(m) is list else m).predict(1))\n"
     return {
         "np": np,
         "torch": torch,
@@ -26,6 +27,7 @@ def make_names() -> dict[str, Any]:
         "x": torch.rand(3, 2),
         "weights": np.array([[1.0, 2.0]]),
         "call": compile_library(call)["call"],
+        "score": compile_library(score)["score"],
         "history": [],
     }
 
@@ -145,6 +147,14 @@ CALLBACKS = {
         "`f`",
         "return net(x).sum().item()",
     ),
+    "class M:\n    def predict(self, w):\n        return net(x)\nm = M()\nr = score(m)": (
+        "`predict`",
+        "return net(x).detach().numpy()",
+    ),
+    "class M:\n    def predict(self, w):\n        return net(x)\nm = [M(), 1]\nr = score(m)": (
+        "`predict`",
+        "return net(x).detach().numpy()",
+    ),
     "def f(w): return net(x).sum()\nr = np.vectorize(f)([1, 2])": ("`f`", "return net(x).sum().item()"),
 }
 
@@ -166,11 +176,100 @@ def test_what_a_function_of_the_users_returned(source: str) -> None:
     assert isinstance(names["r"], (np.ndarray, np.generic))
 
 
+CONSTANTS = {
+    # what is computed with the array of a library -> whether a gradient would be expected to pass through it
+    "loss = (net(x).sum() - torch.tensor(r)) ** 2": False,
+    "loss = net(torch.as_tensor([[r, r]], dtype=torch.float32)).sum()": False,
+    "h = net(x)\ny = h.sum()\nloss = torch.nn.functional.mse_loss(y, torch.as_tensor(r).float())": False,
+    "w = torch.ones(2, requires_grad=True)\nloss = (w * torch.as_tensor(r)).sum()": False,
+    "loss = (torch.as_tensor(r) - 1) ** 2": True,
+    "y = torch.as_tensor(r)\nloss = y * net(x).sum()": True,
+    "k = (net(x) * torch.as_tensor(r)).sum()\nloss = k + (torch.as_tensor(r) - 1)": True,
+}
+
+
+@pytest.mark.parametrize("source", CONSTANTS)
+def test_an_array_that_is_a_constant_beside_what_is_learnt(source: str) -> None:
+    diagnosis = explain(
+        f"def cost(w):\n    return net(x).sum()\nr = call(cost, weights)\n{source}\nloss.backward()", make_names()
+    )
+    text = "return net(x).sum().item()"
+    assert (diagnosis.shown, diagnosis.look) == ((None, text) if CONSTANTS[source] else (text, None))
+
+
 def test_a_function_with_several_returns_is_named_alone() -> None:
     source = "def f(w):\n    if w is None:\n        return 0\n    return net(x)\nr = call(f, weights)"
     diagnosis = explain(source, make_names())
     assert (diagnosis.returned_by, diagnosis.shown) == ("`f`", None)
     assert "convert it before it gets there; with `t` for the tensor: `t.detach().numpy()`" in str(diagnosis)
+
+
+ESTIMATORS = [
+    "class M:\n    def predict(self, w): return net(x)\n    def transform(self, w): return w\nm = M()\nr = score(m)",
+    "class M:\n    def predict(self, w): return net(x)\nr = score(M())",
+    "class M:\n    def predict(self, w): return self.y\nm = M()\nm.y = net(x)\nr = score(m)",
+    "class M:\n    def predict(self, w): yield net(x)\nm = M()\nm.predict = lambda w: net(x)\nr = score(m)",
+]
+
+
+@pytest.mark.parametrize("source", ESTIMATORS)
+def test_which_method_gave_a_tensor_is_not_guessed(source: str) -> None:
+    diagnosis = explain(source, make_names())
+    assert (diagnosis.returned_by, diagnosis.shown) == ("", None)
+
+
+GIVEN = {
+    # a function that is not always given a tensor -> its line, corrected
+    "d = {'a': net(x).sum(), 'b': 0.5}\ndef put(v):\n    return np.append(weights, v)\nr = [put(d[k]) for k in d]": (
+        "return np.append(weights, safe_numpy.to_numpy(v))"
+    ),
+    "d = [net(x).sum(), 2]\ndef put(v):\n    return np.append(weights, v)\nfor t in d:\n    r = put(v=t)": (
+        "return np.append(weights, safe_numpy.to_numpy(v))"
+    ),
+    "def act(p):\n    if p: return net(x).sum()\n    return 0\ndef put(a):\n    return np.append(weights, a)\n"
+    "for p in (1, 0):\n    a = act(p)\n    r = put(a)": "return np.append(weights, safe_numpy.to_numpy(a))",
+    "def put(k, v):\n    return np.append(weights, v)\n"
+    "for k, v in {'a': net(x).sum(), 'b': 1}.items():\n    r = put(k, v)": (
+        "return np.append(weights, safe_numpy.to_numpy(v))"
+    ),
+    "d = {'a': net(x).sum(), 'b': 0.5}\ndef put(v):\n    return np.append(weights, v)\nr = put(d['a'])": (
+        "return np.append(weights, v.detach().numpy())"
+    ),
+    "d = [net(x).sum()]\ndef put(v):\n    return np.append(weights, v)\nfor t in d:\n    r = put(t)": (
+        "return np.append(weights, v.detach().numpy())"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", GIVEN)
+def test_a_parameter_that_is_not_always_a_tensor(source: str) -> None:
+    names = {**make_names(), "safe_numpy": safe_numpy}
+    shown = explain(source, names).shown
+    assert shown == GIVEN[source]
+    wrong = next(line for line in source.splitlines() if line.startswith("    return np.append"))
+    exec(source.replace(wrong.strip(), shown), names)
+
+
+def test_a_plot_that_is_drawn_later() -> None:
+    names = {**make_names(), "plt": pytest.importorskip("matplotlib.pyplot")}
+    source = (
+        "fig, ax = plt.subplots()\n(line,) = ax.plot([0, 1, 2], [0, 0, 0])\n"
+        "def update(y):\n    line.set_ydata(y)\nupdate(net(x)[:, 0])\nfig.canvas.draw()"
+    )
+    diagnosis = explain(source, names)
+    assert (diagnosis.shown, diagnosis.shown_at[-2:]) == ("line.set_ydata(y.detach().numpy())", ":4")
+    assert str(diagnosis).startswith("A tensor inside `fig.canvas.draw()` cannot become a NumPy array")
+    exec(source.replace("set_ydata(y)", "set_ydata(y.detach().numpy())"), names)
+    twice = source.replace("(y)\nup", "(y)\n    line.set_xdata(y)\nup")
+    assert explain(twice, names).shown is None, "which of the two it was, is not certain"
+    names["plt"].close("all")
+
+
+def test_a_quantized_tensor_that_a_library_has_detached() -> None:
+    histogram = "def histogram(t):\n    return (t.detach().cpu() if hasattr(t, 'cpu') else t).__array__()"
+    names = {**make_names(), "histogram": compile_library(histogram)["histogram"]}
+    names["q"] = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+    assert explain("r = histogram(q)", names).shown == "r = histogram(q.dequantize().numpy())"
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,71 @@ from safe_numpy.frameworks.torch.twins import TWINS as TORCH
 X = np.array([[0.3, 0.9, 0.1], [0.5, 0.2, 0.7]], np.float32)
 N = np.int32(3)
 UNARY = (
-    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "abs", "absolute", "sin", "cos", "tan"),
+    *(
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sqrt",
+        "square",
+        "abs",
+        "absolute",
+        "sin",
+        "cos",
+        "tan",
+    ),
     *("arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "sign", "floor", "ceil", "round", "rint", "fix"),
     *("trunc", "reciprocal", "negative", "isnan", "isfinite", "isinf", "zeros_like", "ones_like", "sort", "argsort"),
     *("squeeze", "ravel", "copy", "array", "asarray", "asanyarray", "transpose", "sum", "mean", "max", "min", "amax"),
     *("amin", "prod", "std", "var", "any", "all", "argmax", "argmin", "cumsum", "ptp", "median", "average", "nanmean"),
-    *("nansum", "trace", "diag", "tril", "triu", "diff", "fliplr", "flipud", "flip", "rot90", "atleast_1d", "atleast_2d"),
-    *("sinc", "deg2rad", "rad2deg", "count_nonzero", "nan_to_num", "size", "vstack", "hstack", "dstack", "column_stack"),
+    *(
+        "nansum",
+        "trace",
+        "diag",
+        "tril",
+        "triu",
+        "diff",
+        "fliplr",
+        "flipud",
+        "flip",
+        "rot90",
+        "atleast_1d",
+        "atleast_2d",
+    ),
+    *(
+        "sinc",
+        "deg2rad",
+        "rad2deg",
+        "count_nonzero",
+        "nan_to_num",
+        "size",
+        "vstack",
+        "hstack",
+        "dstack",
+        "column_stack",
+    ),
     *("nonzero", "arctanh", "cumprod"),
 )
 """called with one array"""
-REDUCING = ("sum", "mean", "max", "min", "prod", "std", "var", "any", "all", "argmax", "argmin", "cumsum", "amax", "amin")
+REDUCING = (
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "prod",
+    "std",
+    "var",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "cumsum",
+    "amax",
+    "amin",
+)
 BINARY = (
     *("maximum", "minimum", "add", "subtract", "multiply", "divide", "true_divide", "power", "arctan2", "hypot", "mod"),
     *("logaddexp", "remainder", "floor_divide", "isclose", "allclose", "heaviside", "equal", "not_equal", "greater"),
@@ -101,7 +155,22 @@ OTHERS: Mapping[str, str] = {
 AXES = {f"{name} along an axis": f"np.{name}(x, axis=1)" for name in REDUCING}
 MATH = {
     f"math.{name}": f"math.{name}(x[0, 0])"
-    for name in ("sqrt", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "fabs", "log", "ceil", "log1p", "expm1")
+    for name in (
+        "sqrt",
+        "exp",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "floor",
+        "fabs",
+        "log",
+        "ceil",
+        "log1p",
+        "expm1",
+    )
 }
 CALLS = (
     {name: f"np.{name}(x)" for name in UNARY}
@@ -109,8 +178,16 @@ CALLS = (
     | dict(OTHERS)
     | AXES
     | MATH
-    | {"an array that is indexed": "table[n]", "an array beside it": "table[:3] * np.square(x)", "keepdims": "np.sum(x, axis=1, keepdims=True)"}
-    | {"a list": "np.sum([x[0], x[1]], axis=0)", "two positional": "np.argmax(x, 1)", "a bound": "np.clip(x, a_min=0.2, a_max=0.6)"}
+    | {
+        "an array that is indexed": "table[n]",
+        "an array beside it": "table[:3] * np.square(x)",
+        "keepdims": "np.sum(x, axis=1, keepdims=True)",
+    }
+    | {
+        "a list": "np.sum([x[0], x[1]], axis=0)",
+        "two positional": "np.argmax(x, 1)",
+        "a bound": "np.clip(x, a_min=0.2, a_max=0.6)",
+    }
     | {"whole numbers": "np.sqrt(n)", "nested": "np.mean(np.square(x - np.mean(x)))"}
 )
 TABLE = np.array([0.1, 0.4, 0.2, 0.8], np.float32)
@@ -150,7 +227,9 @@ def compare(found: Any, wanted: Any) -> None:
 
 def list_rows(table: Any) -> list[str]:
     keys = {*table.functions, *table.templates}
-    return [label for label, text in CALLS.items() if label in keys or label.partition(" ")[0] in keys or label not in ALL]
+    return [
+        label for label, text in CALLS.items() if label in keys or label.partition(" ")[0] in keys or label not in ALL
+    ]
 
 
 ALL = {key for table in (twins.TWINS, keras_ops.TWINS) for key in (*table.functions, *table.templates)}
@@ -170,7 +249,14 @@ def test_tensorflows_row(label: str) -> None:
     compare(trace(define(expression, f"fixed {label}"))(X, N), wanted)
 
 
-@pytest.mark.parametrize("label", [label for label in list_rows(keras_ops.TWINS) if "n" not in CALLS[label].split("(", 1)[-1].replace("np", "").replace("tan", "")])
+@pytest.mark.parametrize(
+    "label",
+    [
+        label
+        for label in list_rows(keras_ops.TWINS)
+        if "n" not in CALLS[label].split("(", 1)[-1].replace("np", "").replace("tan", "")
+    ],
+)
 def test_keras_row(label: str) -> None:
     text = CALLS[label]
     with warnings.catch_warnings():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json  # noqa: F401 - the lines below call these
 import sys
+import tempfile
 from collections import OrderedDict, namedtuple
 from pathlib import Path
 from typing import Any
 
-import cv2  # noqa: F401
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ import toy_device  # noqa: F401
 from field.unrelated import PROGRAMS
 from PIL import Image
 from processes import launch, run
+from torch.utils.tensorboard import SummaryWriter
 
 import safe_numpy
 from safe_numpy import why
@@ -28,6 +30,7 @@ from safe_numpy.postmortem.why import find_unsaid
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True to a scalar:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning"),
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
 ]
 
@@ -63,6 +66,8 @@ HEADLINES = {
     "points": "OpenCV ",
     "pandas": "is a tensor, and pandas wants an array here.",
     "index": ", and an index is wanted",
+    "dtype": "is an attribute of NumPy's dtypes.",
+    "figure": "is a tensor, and add_figure draws a figure of matplotlib's.",
     "device": ", and the tensor that it is an index of on cpu.",
     "cut": " cut its path, ",
 }
@@ -80,6 +85,17 @@ class ModelOutput(OrderedDict):  # type: ignore[type-arg]
     def __init__(self, **members: Any) -> None:
         super().__init__(members)
         self.__dict__.update(members)
+
+
+class Watched:
+    """Keeps the gradient of what goes into a module."""
+
+    def __init__(self, module: Any) -> None:
+        def keep(module: Any, grad_in: Any, grad_out: Any) -> None:
+            self.seen = grad_in[0]
+
+        self.module, self.seen = module, None
+        module.register_full_backward_hook(keep)
 
 
 assert safe_numpy  # a line to paste mentions it
@@ -110,10 +126,13 @@ real = 3.0
 scalar = np.float32(3)
 output = Output(t)
 outputs = ModelOutput(logits=t, loss=g.sum())
-dataset = torch.utils.data.TensorDataset(t)
+TensorDataset, DataLoader = torch.utils.data.TensorDataset, torch.utils.data.DataLoader
+dataset = TensorDataset(t)
 net = torch.nn.Linear(3, 2)
 rnn = torch.nn.GRU(3, 4)
 batch = torch.ones(2, 3)
+fresh = torch.ones(2, 3)
+watched = Watched(torch.nn.Linear(3, 2))
 objects = np.array([1.0, 2.0], dtype=object)
 floats = torch.tensor([0.0, 1.0])
 toy = torch.tensor([0, 1]).to("toy")
@@ -121,6 +140,20 @@ corner = (torch.tensor(1), torch.tensor(2))
 image = np.zeros((9, 9, 3), np.uint8)
 frame = pd.DataFrame({"p": [1.0, 2.0, 3.0]})
 loss = (g * 2).sum()
+recorded = g * 2
+states = (torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
+only_logits = ModelOutput(logits=t, loss=None)
+meter = {"v": one, "n": "acc"}
+writer = SummaryWriter(tempfile.mkdtemp())
+
+
+def reset() -> tuple[Any, dict[str, int]]:
+    return a32, {"seed": 0}
+
+
+def sample() -> tuple[Any, Any]:
+    return a32, whole
+
 
 ROWS: dict[str, tuple[str, str, str | None]] = {
     # source -> cause, headline, the line to paste
@@ -170,6 +203,11 @@ ROWS: dict[str, tuple[str, str, str | None]] = {
     "torch.tensor(ragged)": ("constructor", "and `ragged` is a list of tensors", None),
     "np.array(ragged)": ("ragged", "`ragged` is a list of tensors of shapes [3] and [2]: no array has both", None),
     "np.array([x.cpu() for x in ragged])": ("ragged", "of different shapes: no array has them all", None),
+    "y = np.concatenate(ragged); r = np.array([x.cpu() for x in ragged]); r - y": (
+        "ragged",
+        "of different shapes: no array has them all",
+        "r = np.concatenate([x.cpu() for x in ragged])",
+    ),
     "torch.from_numpy(t)": ("already", "`t` is a tensor already", "t"),
     "torch.from_numpy([1, 2])": ("no_array", "`[1, 2]` is a list", "torch.tensor([1, 2])"),
     "torch.from_numpy(arrays)": ("no_array", "`arrays` is a list", "torch.from_numpy(np.array(arrays))"),
@@ -204,6 +242,16 @@ ROWS: dict[str, tuple[str, str, str | None]] = {
     "'{:.1f} {}'.format(t, 1)": ("format", "`t` is a tensor of 3 elements", None),
     "'%.3f' % tensors": ("format", "`tensors[0]` is a tensor", None),
     "t.item()": ("item", "`t` is a tensor of 3 elements", None),
+    "loss_weights = t; loss_weights.item()": ("item", "`loss_weights` is a tensor of 3 elements", None),
+    "losses = [t]; [x.item() for x in losses]": ("item", "`x` is a tensor", "[x.mean().item() for x in losses]"),
+    "'{v:f} {n}'.format(**meter)": (
+        "format",
+        "`meter['v']` is a tensor",
+        "'{v:f} {n}'.format(**{k: v.item() if torch.is_tensor(v) else v for k, v in meter.items()})",
+    ),
+    "t.dtype.kind == 'f'": ("dtype", "`t` is a tensor, and `kind`", "t.numpy().dtype.kind == 'f'"),
+    "writer.add_figure('x', planes)": ("figure", "`planes` is a tensor", "writer.add_image('x', planes)"),
+    "writer.add_figure('x', batch)": ("figure", "`batch` is a tensor", None),
     "t[floats]": ("index", "`floats` is a tensor of floats", "t[floats.long()]"),
     "t[toy]": ("device", "`toy` is on toy:0", "t[toy.cpu()]"),
     "tensors.numpy()": ("container", "it is a list of 2 tensors", "[safe_numpy.to_numpy(t) for t in tensors]"),
@@ -223,6 +271,23 @@ ROWS: dict[str, tuple[str, str, str | None]] = {
     "means.detach()": ("members", "it is a test_why.Pair", None),
     "top = torch.max(batch, 1).numpy()": ("members", "return_types", "top = torch.max(batch, 1).values.numpy()"),
     "preds = batch.max(1).numpy()": ("members", "a torch.return_types.max", "preds = batch.max(1).indices.numpy()"),
+    "preds = torch.topk(t, 2).squeeze(0).tolist(); [k for k in preds]": (
+        "members",
+        "return_types.topk",
+        "preds = torch.topk(t, 2).indices.squeeze(0).tolist()",
+    ),
+    "best, k = torch.topk(t, 2).tolist()": ("members", "return_types.topk", None),
+    "rows = only_logits.detach(); [r for r in rows]": (
+        "members",
+        "it is a test_why.ModelOutput",
+        "rows = only_logits.logits.detach()",
+    ),
+    "states = pair; states = states.cpu(); rnn(batch, states)": (
+        "container",
+        "it is a tuple of 2 tensors",
+        "states = tuple(t.cpu() for t in states)",
+    ),
+    "x = pair; x = x.cpu(); net(x)": ("container", "it is a tuple of 2 tensors", None),
     "nothing.numpy()": ("none", "`nothing` is None, not a tensor", None),
     "g.grad.numpy()": ("no_grad", "`g.grad` is None: `g` has no gradient", None),
     "loss.grad.data": ("no_grad", "`loss.grad` is None: `loss` has no gradient", None),
@@ -281,6 +346,7 @@ UNRELATED = [
     "[1, 2].numpy()", "{}.numpy()", "len(t, t)", "net(t, t)", "np.zeros((2, 'a'))", "np.reshape(a, (7, 7))",
     "np.concatenate([a, np.ones((2, 2))])", "torch.tensor([1, 'a'])", "np.array([[1, 2], [3]])", "a + 'x'", "t + 'x'",
     "int(t)", "float('t')", "open('/tmp', t)", "Image.fromarray('x')", "cv2.flip('x', 0)", "np.mean('x')", "dict(t)",
+    "'{x:.2f}'.format(**{'x': 'text'})", "writer.add_figure('x', None)", "torch.from_numpy(('x', {}))",
     "sorted([t, None])", "range(t)", "np.sin('x')", "str.join(t)", "t.view('x')",
 ]  # fmt: skip
 RUN = _make_runs()
@@ -443,6 +509,9 @@ def convert(i):
 def add(i):
     return np.ones(2) * torch.ones(2)
 
+def measure(i):
+    return torch.ones(2, requires_grad=True) * 2
+
 def ask(i):
     return (torch.ones(2), 1).detach()
 
@@ -468,6 +537,26 @@ if __name__ == "__main__":
     except Exception as error:
         print(safe_numpy.why(error), bool(safe_numpy.why(error)))
 """
+
+
+@pytest.mark.parametrize(
+    ("pool", "after", "fix"),
+    [
+        ("Pool", "", "return (torch.ones(2, requires_grad=True) * 2).detach()"),
+        ("Pool", "result[0].sum().backward()", "from multiprocessing.pool import ThreadPool as Pool"),
+        ("Pool, Lock", "result[0].sum().backward()", ""),
+    ],
+)
+def test_tensors_that_cannot_leave_a_process(pool: str, after: str, fix: str, tmp_path: Path) -> None:
+    program = tmp_path / "rows.py"
+    program.write_text(
+        f"{PROCESSES.partition('class Rows')[0]}from multiprocessing import {pool}\n"
+        f"try:\n    with Pool(1) as pool:\n        result = pool.map(measure, [1])\n        {after}\n"
+        "except Exception as error:\n    print(safe_numpy.why(error))\n"
+    )
+    said = " ".join(launch(f"import runpy; runpy.run_path({str(program)!r}, run_name='__main__')").stdout.split())
+    assert "`measure` returns a tensor that autograd records: it cannot come from another process." in said
+    assert (f"fix {fix}" in said) if fix else ("fix" not in said)
 
 
 @pytest.mark.parametrize("way", ["futures", "pool", "loader", "joblib"])
@@ -532,6 +621,23 @@ PLACES = {
     # the failing program -> the corrected statement, which is another one than the one that failed
     "made = answer.copy()\n    made.cpu().numpy()\n    made[:, 0]": "made = answer.copy()['out']",
     "d = g * 1\n    m = np.mean(d, axis=0)\n    np.dot(m, d)": "d = (g * 1).detach().numpy()",
+    "state, k = reset(), 0\n    torch.from_numpy(state)\n    state = k": "state, k = reset()[0], 0",
+    "state = reset()\n    for i in range(2):\n        x = torch.from_numpy(state)\n        state = np.ones(3)": (
+        "state = reset()[0]"
+    ),
+    "state = reset()\n    for i in range(2):\n        x = torch.from_numpy(state)\n        y = a\n        state = y": (
+        "state = reset()[0]"
+    ),
+    "c = tuple(floats.int())\n    cv2.circle(image, c, 1, 0)\n    print(c)": "c = tuple(floats.int().tolist())",
+    "c = list(floats)\n    cv2.circle(image, c, 1, 0)\n    print(c)": "c = list(floats.int().tolist())",
+    "h = g * 2\n    h.sum().backward()\n    h.grad.numpy()": "h = g * 2\n    h.retain_grad()",
+    "y = watched.module(fresh)\n    y.sum().backward()\n    watched.seen.numpy()": (
+        "y = watched.module(fresh.requires_grad_())"
+    ),
+    "x, y = sample()\n    F.one_hot(y).float() @ torch.relu(x)": "x, y = map(torch.from_numpy, sample())",
+    "d = TensorDataset(recorded)\n    loader = DataLoader(d, num_workers=1)\n    for x in loader:\n        pass": (
+        "d = TensorDataset(recorded.detach())"
+    ),
     "w = np.sqrt(a32)\n    h = w * g\n    ((h - w) ** 2).mean()": "w = torch.from_numpy(np.sqrt(a32))",
 }
 
@@ -542,16 +648,44 @@ def test_the_place_to_mend_is_where_a_value_is_made(body: str, tmp_path: Path) -
     program.write_text(f"def run():\n    {body}\n")
     scope = dict(globals())
     exec(compile(program.read_text(), program, "exec"), scope)
-    with pytest.raises((AttributeError, TypeError)) as caught:
+    with pytest.raises((AttributeError, TypeError, RuntimeError, cv2.error)) as caught:
         scope["run"]()
     explanation = why(caught.value)
     text = str(explanation)
     fixes = [row for block in explanation.compose().blocks for row in block if row.is_fix]
-    assert [row.text for row in fixes][:1] == [PLACES[body]], text
+    assert [row.text.replace("\n", "\n    ") for row in fixes][:1] == [PLACES[body]], text
     assert f"{program}:2" in text
     mended = f"def run():\n    {PLACES[body]}\n" + program.read_text().partition("\n")[2].partition("\n")[2]
     exec(compile(mended, "mended", "exec"), scope)
     scope["run"]()
+
+
+NOT_CERTAIN = [
+    # several values may reach the line, or another line may want what was made
+    "for i in range(2):\n        x = scores if i else pair\n    x.squeeze(0)\n    x = x + 1",
+    "x = pair\n    if len(x) > 1:\n        x = scores\n    x.squeeze(0)\n    x.cpu()",
+    "x = scores\n    for i in range(2):\n        x.squeeze(0)\n        x = pair\n    x.cpu()",
+    "state = reset()\n    for i in range(2):\n        x = torch.from_numpy(state)\n        state = reset()",
+    "h = g * 2\n    h.grad.numpy()",
+    "h = g * 2\n    if True:\n        h = h + 1\n    h.sum().backward()\n    h.grad.numpy()",
+    "x, y = sample()\n    F.one_hot(y).float() @ torch.relu(x)\n    abs_of(x)",
+    "x, y = sample()\n    F.one_hot(y).float() @ torch.relu(x)\n    np.sin(x)",
+    "r = np.array([x.cpu() for x in ragged])\n    y = np.concatenate(ragged)\n    for v in r:\n        y - v",
+    "c = corner\n    cv2.circle(image, c, 1, 0)\n    print(c)",
+]
+
+
+@pytest.mark.parametrize("body", NOT_CERTAIN)
+def test_no_fix_where_that_is_not_certain(body: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"def run():\n    {body}\n")
+    scope = dict(globals())
+    exec(compile(program.read_text(), program, "exec"), scope)
+    with pytest.raises((AttributeError, TypeError, RuntimeError, ValueError, cv2.error)) as caught:
+        scope["run"]()
+    explanation = why(caught.value)
+    assert explanation
+    assert not [row for block in explanation.compose().blocks for row in block if row.is_fix], str(explanation)
 
 
 def test_several_that_may_be_meant_are_named() -> None:

@@ -11,12 +11,13 @@ from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
-from safe_numpy.callsite.callbacks import read_callback
+from safe_numpy.callsite.callbacks import is_made_constant, read_callback, read_setter
 from safe_numpy.callsite.evaluator import Evaluator, get_home
 from safe_numpy.callsite.expression import Occurrence, find_occurrence, find_operands
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.flow import is_learnt_from, is_taken_by_torch
 from safe_numpy.callsite.frames import Caller, find_translator, list_sites
+from safe_numpy.callsite.functions import list_given
 from safe_numpy.callsite.replacements import Replacements
 from safe_numpy.callsite.source import RunningCode, digest_file, read_running
 from safe_numpy.callsite.syntax import KEEPERS
@@ -78,15 +79,21 @@ def read_site(
     returned = read_callback(running, plan, evaluator) if is_given else None
     if returned is not None:
         # through the library no gradient passes; whoever computes one of its result may believe so
-        if _find_reason_to_stay(plan, stack, traceback) == "learnt":
+        is_learnt = _find_reason_to_stay(plan, stack, traceback) == "learnt"
+        if is_learnt and not is_made_constant(stack, traceback):
             returned = replace(returned, shown=None, fix=None, stays="learnt", look=returned.shown)
         return replace(returned, source=source, keeps="")
+    setter = read_setter(plan, traceback) if found is None or found.path else None
+    if setter is not None:
+        return replace(setter, inside=running.find_text(running.node or running.statement), source=source, keeps="")
     fixed = NOTHING_READ
     if plan.array is not None and not is_rewritten and (found is not None or not plan.is_for_elements):
         # before Python 3.12 a comprehension has a frame of its own
         is_inside = caller.frame.f_code.co_name in _COMPREHENSIONS and len(stack) > 1
         outer = Evaluator.from_frame(stack[1]) if is_inside else evaluator
-        fixed = _convert_line(Replacements(running, evaluator, caller, introspection.find_tensor(), plan, found, outer))
+        given = list_given(running, found.node, stack, traceback) if found is not None and not found.path else []
+        x = introspection.find_tensor()
+        fixed = _convert_line(Replacements(running, evaluator, caller, x, plan, found, outer, given))
         stays = "" if _is_thrown_away(running, found) else _find_reason_to_stay(plan, stack, traceback)
         if stays:
             kept = _write_kept(running, evaluator, introspection, plan, found, stack)

@@ -51,6 +51,8 @@ class Replacements:
     """where it stands; None: that cannot be told"""
     outer: Evaluator
     """knows the variables around a comprehension"""
+    given: list[Any] = field(default_factory=list)
+    """what stands in the place of the tensor where the function is called with something else"""
     sizes: list[int | None] = field(default_factory=list)
     """bytes that each conversion which was written allocates; None: not known"""
 
@@ -112,6 +114,8 @@ class Replacements:
             return {} if (text := write_loop(self.running.find_text(node), view)) is None else {node: text}
         is_whole = self.running.node is None  # which operation failed is not known: a call may want tensors
         if is_whole or evaluator.is_harmless(node) or self._gives_iterator(node) or not self._is_suspect(node):
+            return {}
+        if self._makes_object(node):
             return {}
         return {node: self._convert_unknown(node)}
 
@@ -190,7 +194,7 @@ class Replacements:
 
     def _convert_rounds(self, node: ast.expr) -> str:
         """Return the code that converts the tensor, and what stands in its place in the other rounds of a loop."""
-        values = self._list_rounds(node)
+        values = [*self._list_rounds(node), *self.given]
         frameworks = [find_framework(v) for v in values]
         plans = {p.array: p for v in values if (p := make_plan(v, Door.NUMPY)) is not None}
         united: Plan | None = self.plan
@@ -258,6 +262,16 @@ class Replacements:
             return issubclass(function, Iterator)
         returns = find_returns(function) if isinstance(function, FunctionType) else None
         return returns is not None and returns.is_generator
+
+    def _makes_object(self, node: ast.expr) -> bool:
+        """Tell whether `node` makes an instance of a class of the user's that no array is made of, as an estimator."""
+        cls = self.evaluator.find(node.func) if isinstance(node, ast.Call) else None
+        if not isinstance(cls, type) or get_home(cls) in FRAMEWORKS:
+            return False
+        members = {name for base in type.mro(cls)[:-1] for name in vars(base)}
+        return members.isdisjoint(
+            ("__array__", "__iter__", "__getitem__", "__len__", "__float__", "__dataclass_fields__")
+        )
 
     def _find_others(self) -> dict[ast.expr, str]:
         """Return what to write where the line asks for other arrays, by ``y.numpy()`` or a function of NumPy's."""

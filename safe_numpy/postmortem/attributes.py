@@ -8,9 +8,10 @@ import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from types import BuiltinMethodType, MethodType
-from typing import Any, NamedTuple
+from typing import Any
 
 from safe_numpy.callsite.evaluator import get_home, is_framework_object
+from safe_numpy.callsite.expression import walk_scope
 from safe_numpy.callsite.frames import read_members
 from safe_numpy.callsite.functions import walk_own
 from safe_numpy.callsite.source import find_statement
@@ -19,12 +20,19 @@ from safe_numpy.diagnosis.facts import Door, Kind
 from safe_numpy.diagnosis.framework import is_tensor_class, make_plan
 from safe_numpy.messages.units import count_noun, join_names, name_type
 from safe_numpy.postmortem import error_site as site
-from safe_numpy.postmortem import tensorflow, uses
-from safe_numpy.postmortem.containers import choose_element, list_elements, write_mapped
-from safe_numpy.postmortem.error_site import ErrorSite, Finding
-
-_CERTAIN = frozenset({"numpy", "cpu", "detach", "backward"})
-"""what nothing but a tensor is asked for"""
+from safe_numpy.postmortem import uses
+from safe_numpy.postmortem.containers import (
+    CERTAIN,
+    MOVING,
+    Choice,
+    Missing,
+    choose_element,
+    choose_iterated,
+    list_elements,
+    write_mapped,
+)
+from safe_numpy.postmortem.cuts import explain_none
+from safe_numpy.postmortem.error_site import ErrorSite, Finding, find_making
 
 _NEEDLESS = frozenset({"numpy", "cpu", "detach", "cuda", "item", "clone", "contiguous", "requires_grad_"})
 """what an array or a number need not be asked for"""
@@ -32,7 +40,7 @@ _NEEDLESS = frozenset({"numpy", "cpu", "detach", "cuda", "item", "clone", "conti
 _CONVERSIONS = frozenset({"toarray", "todense", "to_numpy", "asnumpy"})
 """how other libraries call what tensors call numpy()"""
 
-_OF_TENSORS = _CERTAIN | {
+_OF_TENSORS = CERTAIN | {
     "item",
     "tolist",
     "squeeze",
@@ -45,41 +53,6 @@ _OF_TENSORS = _CERTAIN | {
 """what objects of the user's own classes are seldom asked for, unless they are taken for tensors"""
 
 _NUMBERS = (bool, int, float, complex)
-
-
-class Missing(NamedTuple):
-    """An attribute that is not there."""
-
-    line: ErrorSite
-    name: str
-    """the user's expression for the object"""
-    attribute: str
-    obj: Any
-    holder: ast.expr | None
-    """that expression, if the line asks it for the attribute"""
-
-    @property
-    def head(self) -> str:
-        """How most sentences begin."""
-        return f"`{self.name}` has no {self.attribute}(): it is a {name_type(self.obj)}"
-
-    def list_chain(self) -> list[tuple[str, ast.expr]]:
-        """Return the attributes that the line asks for, one of the other, and the expression that ends with each."""
-        if self.holder is None:
-            return []
-        chain: list[tuple[str, ast.expr]] = []
-        node = self.holder
-        while True:
-            parent: Any = node.parent  # type: ignore[attr-defined]
-            if not isinstance(parent, ast.Attribute) or parent.value is not node:
-                return chain
-            called: Any = parent.parent  # type: ignore[attr-defined]
-            node = called if isinstance(called, ast.Call) and called.func is parent else parent
-            chain.append((parent.attr, node))
-
-    def is_certain(self) -> bool:
-        """Tell whether nothing but a tensor is asked for all this."""
-        return any(attribute in _CERTAIN for attribute, _ in self.list_chain()) or self.attribute in _CERTAIN
 
 
 def find_method(error: BaseException, line: ErrorSite) -> Finding | None:
@@ -167,38 +140,19 @@ def _explain_asked_by_library(missing: Missing) -> Finding | None:
 
 def _explain_dtype(missing: Missing) -> Finding | None:
     """Explain ``t.dtype.kind``: a dtype of PyTorch's is none of NumPy's."""
-    holder = missing.holder
-    owner = missing.line.guess(holder.value) if isinstance(holder, ast.Attribute) and holder.attr == "dtype" else None
+    holder, line = missing.holder, missing.line
+    owner = line.guess(holder.value) if isinstance(holder, ast.Attribute) and holder.attr == "dtype" else None
     if owner is None or not isinstance(holder, ast.Attribute):
         return None
-    name = missing.line.find_text(holder.value)
+    name = line.find_text(holder.value)
     headline = f"`{name}` is a tensor, and `{missing.attribute}` is an attribute of NumPy's dtypes."
-    text = site.write_guess(name, owner)
-    note = f"an array is wanted here: `{text}`, if possible where `{name}` is made" if text else ""
-    return Finding(headline, note=site.describe_guess(name, owner), more=note)
-
-
-def _explain_none(missing: Missing) -> Finding | None:
-    name, holder = missing.name, missing.holder
-    owner = holder.value if isinstance(holder, ast.Attribute) and holder.attr == "grad" else None
-    tensor = missing.line.find_value(owner) if owner is not None else None
-    if owner is not None and site.is_tensor(tensor):
-        text = missing.line.find_text(owner)
-        note = (
-            f"backward() has not reached it: it was not called, `{text}` is no leaf (see retain_grad), does not "
-            "require grad, or its path was cut"
-        )
-        if getattr(tensor, "is_leaf", True) is False:
-            note = f"`{text}` is no leaf, and keeps its gradient only after `{text}.retain_grad()`, before backward()"
-        return Finding(f"`{name}` is None: `{text}` has no gradient.", note=note)
-    if not missing.is_certain():
-        return None
-    note = "the function that gave it may lack a `return`, or changes something in place"
-    if tensorflow.has_tape(missing.line):
-        note = tensorflow.NO_GRADIENT
-    elif isinstance(holder, ast.Attribute):
-        note = "what should set it has not run: a hook that did not fire, a method that was not called"
-    return Finding(f"`{name}` is None, not a tensor.", note=note)
+    note = f"an array is wanted here, if possible where `{name}` is made"
+    replacements = {
+        n.value: site.write_guess(line.find_text(n.value), owner)
+        for n in walk_scope(line.running.statement)
+        if isinstance(n, ast.Attribute) and n.attr == "dtype" and ast.dump(n.value) == ast.dump(holder.value)
+    }
+    return Finding(headline, line.fix(replacements), site.describe_guess(name, owner), note)
 
 
 def _explain_class(missing: Missing) -> Finding | None:
@@ -261,7 +215,10 @@ def _explain_container(missing: Missing) -> Finding | None:
     if missing.holder is None or not tensors:
         return Finding(headline)
     use = _find_wish(missing, chain[-1][1])
-    chosen = choose_element(missing.obj, elements, [a for a, _ in chain], use, _find_hint(chain[-1][1]))
+    hint = _find_hint(chain[-1][1])
+    chosen = choose_element(missing.obj, elements, [a for a, _ in chain], use, hint)
+    if use == "many" and chosen == Choice() and hint:
+        chosen = choose_iterated(missing.obj, elements, {hint, *_list_items(missing.line, hint)})
     if chosen.step:
         return _take_element(missing, headline, chosen.step, dict(elements)[chosen.step], chosen.other)
     if chosen.is_stacked:
@@ -296,14 +253,12 @@ def _take_element(missing: Missing, headline: str, step: str, value: Any, other:
     text = f"{put_in_parentheses(missing.name)}{step}"
     note = f"`{text}` is {site.describe_tensor(value)}"
     if isinstance(holder, ast.Name) and not _is_rebound(line, holder.id) and line.find_kinds(holder.id) - {"many"}:
-        bindings = uses.find_bindings(line.find_scope(), holder.id)
-        made = bindings[0].value if len(bindings) == 1 else None
+        made = find_making(line, holder.id)
         if made is None:
             return Finding(headline, note=note, more=f"take it where `{holder.id}` is made: it is used elsewhere too")
-        statement = bindings[0].statement
-        taken = put_in_parentheses(line.find_text(made)) + step
-        fix = line.fix_elsewhere(statement, {made: taken})
-        return Finding(headline, fix, note, place=line.name_statement(statement))
+        taken = put_in_parentheses(line.find_text(made.value)) + step
+        fix = line.fix_elsewhere(made.statement, {made.value: taken})
+        return Finding(headline, fix, note, place=line.name_statement(made.statement))
     chain = missing.list_chain()
     whole = _complete(text, value, chain)
     replacements = {holder: text} if whole is None else {whole[1]: whole[0]}
@@ -338,6 +293,8 @@ def _complete(text: str, value: Any, chain: list[tuple[str, ast.expr]]) -> tuple
 def _find_wish(missing: Missing, end: ast.expr) -> uses.Kind:
     """Return whether one thing is wanted of the line, or several."""
     found = uses.follow_result(end)
+    if isinstance(found, ast.Name) and _is_moved_state(missing, found.id):
+        return ""
     if isinstance(found, ast.Name):
         kinds = missing.line.find_kinds(found.id)
         return "one" if kinds - {"many"} else "many" if kinds else ""
@@ -347,6 +304,32 @@ def _find_wish(missing: Missing, end: ast.expr) -> uses.Kind:
         is_kept = isinstance(parent.func, ast.Attribute) and parent.func.attr in ("append", "add", "extend")
         return "" if is_kept else "many" if kind == "many" else "one"
     return found
+
+
+def _is_moved_state(missing: Missing, target: str) -> bool:
+    """Tell whether a line moves all of a variable, ``h = h.to(device)``, that goes beside an input into a module.
+
+    What a recurrent module takes there may well be a tuple, which its input may not.
+    """
+    if not isinstance(missing.holder, ast.Name) or missing.holder.id != target:
+        return False
+    line, shapes = missing.line, {site.get_shape(value) for _, value in list_elements(missing.obj)}
+    if len(shapes) != 1 or not MOVING.issuperset(a for a, _ in missing.list_chain()):
+        return False
+    found = uses.find_uses(line.find_scope(), target, line.running.statement)
+    return bool(found) and all(_is_beside(line, use) for use in found)
+
+
+def _is_beside(line: ErrorSite, use: Any) -> bool:
+    call = use.parent
+    return isinstance(call, ast.Call) and use in call.args[1:] and line.evaluator.is_model(call.func)
+
+
+def _list_items(line: ErrorSite, name: str) -> set[str]:
+    """Return what the items of a variable are called in the loops that go through it."""
+    parents: list[Any] = [use.parent for use in uses.find_uses(line.find_scope(), name)]  # type: ignore[attr-defined]
+    loops = [p for p in parents if isinstance(p, (ast.For, ast.comprehension))]
+    return {n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
 
 
 def _find_hint(end: ast.expr) -> str:
@@ -408,7 +391,7 @@ def find_unbound(error: BaseException, line: ErrorSite) -> Finding | None:
 
 
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Missing], Finding | None]], ...] = (
-    (lambda obj: obj is None, _explain_none),
+    (lambda obj: obj is None, explain_none),
     (lambda obj: issubclass(type(obj), type), _explain_class),
     (lambda obj: type(obj) in _NUMBERS or site.is_array(obj) or get_home(type(obj)) == "numpy", _explain_value),
     (_is_dataset, _explain_dataset),

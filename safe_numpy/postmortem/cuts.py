@@ -1,4 +1,4 @@
-"""Rule of `why`: ``loss.backward()`` of a tensor that requires no grad; which statement cut its path.
+"""Rules of `why`: ``loss.backward()`` of a tensor that requires no grad, which statement cut its path; and None.
 
 Follows the variables back through the source, as far as it says where they come from.
 """
@@ -9,19 +9,23 @@ import ast
 from typing import Any, NamedTuple
 
 from safe_numpy.callsite.evaluator import Evaluator, get_home
-from safe_numpy.callsite.functions import find_returns, find_scope
-from safe_numpy.callsite.source import RunningCode, find_statement
+from safe_numpy.callsite.frames import read_members
+from safe_numpy.callsite.functions import find_returns, find_scope, walk_own
+from safe_numpy.callsite.source import RunningCode, find_statement, read_function
 from safe_numpy.callsite.syntax import makes_tensor
+from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.framework import iterate_loaded
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.messages.units import name_place
 from safe_numpy.postmortem import error_site as site
-from safe_numpy.postmortem import uses
-from safe_numpy.postmortem.error_site import ErrorSite, Finding
+from safe_numpy.postmortem import tensorflow, uses
+from safe_numpy.postmortem.containers import Missing
+from safe_numpy.postmortem.error_site import ErrorSite, Finding, find_making
 
 _METHODS = frozenset({"detach", "item", "numpy", "tolist"})
 _GUARDS = frozenset({"no_grad", "inference_mode"})
 _MOST_STEPS = 60
+_MOST_MODULES = 1000
 
 
 _STAY = "what leads from the parameters to the loss must stay tensors, not detached"
@@ -242,3 +246,101 @@ def _fix_stack(line: ErrorSite, cut: _Severed) -> str | None:
         return None
     text = f"torch.{'stack' if shape == '[]' else 'cat'}({line.find_text(node.args[0])})"  # of one number each
     return line.fix_elsewhere(find_statement(node), {node: text})
+
+
+def explain_none(missing: Missing) -> Finding | None:
+    """Explain None that is asked for what tensors have."""
+    holder = missing.holder
+    owner = holder.value if isinstance(holder, ast.Attribute) and holder.attr == "grad" else None
+    tensor = missing.line.find_value(owner) if owner is not None else None
+    if owner is not None and site.is_tensor(tensor):
+        return _explain_gradient(missing, owner, tensor)
+    if not missing.is_certain():
+        return None
+    found = _explain_hook(missing, holder) if isinstance(holder, ast.Attribute) else None
+    if found is not None:
+        return found
+    note = "the function that gave it may lack a `return`, or changes something in place"
+    if tensorflow.has_tape(missing.line):
+        note = tensorflow.NO_GRADIENT
+    elif isinstance(holder, ast.Attribute):
+        note = "what should set it has not run: a hook that did not fire, a method that was not called"
+    return Finding(f"`{missing.name}` is None, not a tensor.", note=note)
+
+
+def _explain_hook(missing: Missing, holder: ast.Attribute) -> Finding | None:
+    """Explain what a backward hook set to ``grad_in[0]``, which is None where the input needs no gradient."""
+    line, owner = missing.line, missing.line.find_value(holder.value)
+    hooks = [h for m in _list_modules(owner) for h in list(read_members(m).get("_backward_hooks", {}).values())]
+    if not any(_keeps_input_gradient(h, holder.attr) for h in hooks):
+        return None
+    calls = [n for n in walk_own(line.find_scope()) if isinstance(n, ast.Call) and line.evaluator.is_model(n.func)]
+    calls = [n for n in calls if n.lineno < line.running.statement.lineno and len(n.args) == 1]
+    if len(calls) != 1 or not _is_backward_between(line, find_statement(calls[0])):
+        return None
+    given: Any = calls[0].args[0]
+    tensor: Any = line.find_value(given)
+    if not site.is_of("torch", tensor) or tensor.requires_grad or not tensor.is_floating_point():
+        return None
+    text, statement = line.find_text(given), find_statement(given)
+    headline = f"`{missing.name}` is None: `{text}` does not require grad, so none comes to the hook."
+    fix = line.fix_elsewhere(statement, {given: f"{put_in_parentheses(text)}.requires_grad_()"})
+    return Finding(headline, fix, place=line.name_statement(statement))
+
+
+def _list_modules(owner: Any) -> list[Any]:
+    """Return the modules that an object holds, and those inside them."""
+    found: list[Any] = []
+    pending = [owner, *read_members(owner).values()]
+    while pending and len(found) < _MOST_MODULES:
+        module = pending.pop()
+        inner = read_members(module).get("_modules")
+        if type(inner) is dict:
+            found.append(module)
+            pending += list(inner.values())
+    return found
+
+
+def _keeps_input_gradient(hook: Any, attribute: str) -> bool:
+    """Tell whether a hook does nothing with the gradient of its module's input but keep it as an attribute."""
+    code = getattr(getattr(hook, "__func__", hook), "__code__", None)
+    found = read_function(code) if code is not None else None
+    if found is None or not isinstance(found[1], ast.FunctionDef) or len(found[1].args.args) < 3:
+        return False
+    incoming = found[1].args.args[-2].arg
+    for node in ast.walk(found[1]):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Attribute) and target.attr == attribute:
+            value: Any = node.value  # type: ignore[attr-defined]
+            is_first = isinstance(value, ast.Subscript) and ast.unparse(value.slice) == "0"
+            return is_first and isinstance(value.value, ast.Name) and value.value.id == incoming
+    return False
+
+
+def _explain_gradient(missing: Missing, owner: ast.expr, tensor: Any) -> Finding:
+    line, text = missing.line, missing.line.find_text(owner)
+    headline = f"`{missing.name}` is None: `{text}` has no gradient."
+    note = (
+        f"backward() has not reached it: it was not called, `{text}` is no leaf (see retain_grad), does not "
+        "require grad, or its path was cut"
+    )
+    if getattr(tensor, "is_leaf", True) is not False:
+        return Finding(headline, note=note)
+    note = f"`{text}` is no leaf, and keeps its gradient only after `{text}.retain_grad()`, before backward()"
+    made = find_making(line, text) if isinstance(owner, ast.Name) else None
+    if made is None or not _is_backward_between(line, made.statement):
+        return Finding(headline, note=note)
+    statement = line.running.find_text(made.statement)
+    fix = f"{statement}\n{text}.retain_grad()" if "\n" not in statement else None
+    return Finding(headline, fix, note, place=line.name_statement(made.statement))
+
+
+def _is_backward_between(line: ErrorSite, made: ast.stmt) -> bool:
+    """Tell whether ``backward()`` is called after a statement, and before the line."""
+    calls = [n for n in walk_own(line.find_scope()) if isinstance(n, ast.Call)]
+    return any(
+        isinstance(n.func, ast.Attribute)
+        and n.func.attr == "backward"
+        and made.lineno < n.lineno < line.running.statement.lineno
+        for n in calls
+    )

@@ -12,12 +12,12 @@ from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
-from safe_numpy.callsite.evaluator import NOTHING, Evaluator, Guess
+from safe_numpy.callsite.evaluator import NOTHING, Evaluator, Guess, get_home
 from safe_numpy.callsite.expression import find_inside, find_operands, walk_scope
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.frames import OURSELVES, find_package, is_between, is_users, list_callers, locate
-from safe_numpy.callsite.functions import find_scope
-from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.functions import find_scope, walk_own
+from safe_numpy.callsite.source import RunningCode, find_statement
 from safe_numpy.callsite.written import read_written
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses, unite_plans
 from safe_numpy.diagnosis.facts import Door, Kind, Site
@@ -27,6 +27,10 @@ from safe_numpy.postmortem import uses
 
 _OF_PARTS_TOO = frozenset({Kind.GRAD, Kind.DEVICE, Kind.DTYPE})
 """what is as true of what is computed from a tensor as of the tensor"""
+
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers")
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
 class Finding(NamedTuple):
@@ -196,6 +200,102 @@ def make_error_site(entry: TracebackType, outer: tuple[TracebackType, ...]) -> E
         return None
     site = replace(site, source=running.get_line(site.lineno))
     return ErrorSite(site, running, Evaluator.from_frame(frame), following is None, frame, outer)
+
+
+class Making(NamedTuple):
+    """The statement that gave a variable its value."""
+
+    statement: ast.stmt
+    value: ast.expr
+    """what is assigned to the variable"""
+
+
+def find_making(line: ErrorSite, name: str) -> Making | None:
+    """Return the statement from which a variable has its value where the line runs; None if that is not certain."""
+    scope, statement = line.find_scope(), line.running.statement
+    found = [b.statement for b in uses.find_bindings(scope, name) if b.statement is not statement]
+    able = [s for s in found if not _gave_another(line, _find_assigned_value(s, name), name)]
+    is_only = len(found) == len(able) == 1 and not uses.is_parameter(scope, name)
+    last = able[0] if is_only else _choose_reaching(statement, able)
+    value = _find_assigned_value(last, name) if last is not None else None
+    return None if last is None or value is None else Making(last, value)
+
+
+def _find_assigned_value(statement: ast.stmt, name: str) -> ast.expr | None:
+    """Return what a statement assigns to a variable: alone, or at its place in ``a, b = x, y``."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target, value = statement.targets[0], statement.value
+    if isinstance(target, ast.Name):
+        return value
+    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
+        return None
+    places = [i for i, t in enumerate(target.elts) if isinstance(t, ast.Name) and t.id == name]
+    is_plain = len(places) == 1 and not any(isinstance(n, ast.Starred) for n in (*target.elts, *value.elts))
+    return value.elts[places[0]] if is_plain else None
+
+
+def _gave_another(line: ErrorSite, value: ast.expr | None, name: str) -> bool:
+    """Tell whether a statement cannot have given a variable what it holds: it has not run, or gives something else."""
+    held = line.find_value(ast.Name(name, ast.Load()), NOTHING)
+    if isinstance(value, ast.Name):
+        given = line.find_value(value, NOTHING)  # nothing: it has no value yet
+        return given is NOTHING or type(given) is not type(held)
+    is_numpys = isinstance(value, ast.Call) and get_home(line.find_value(value.func)) == "numpy"
+    return is_numpys and type(held) in (tuple, dict)
+
+
+def _choose_reaching(statement: ast.stmt, bindings: list[ast.stmt]) -> ast.stmt | None:
+    """Return the last binding before a statement, where it always runs and no other comes between."""
+    before = [b for b in bindings if b.lineno < statement.lineno]
+    if not before:
+        return None
+    last: Any = max(before, key=lambda b: b.lineno)
+    around = _list_around(statement)
+    outer = last.parent
+    if all(outer is not a for a in around):
+        return None
+    inner: Any = around[around.index(outer) - 1] if outer is not statement else statement
+    if not any(last in block and inner in block for f in _BLOCKS if isinstance(block := getattr(outer, f, None), list)):
+        return None
+    loops = [a for a in around[: around.index(outer)] if isinstance(a, _LOOPS)]
+    inside = {id(n) for loop in loops for n in ast.walk(loop)}
+    return None if any(id(b) in inside for b in bindings) else last
+
+
+def _list_around(statement: ast.stmt) -> list[ast.AST]:
+    """Return a statement and what stands around it, the innermost first."""
+    found: list[ast.AST] = []
+    node: Any = statement
+    while node is not None:
+        found.append(node)
+        node = getattr(node, "parent", None)
+    return found
+
+
+def list_passed(line: ErrorSite) -> Iterator[ErrorSite]:
+    """Yield the lines of the user's that the error passed on its way out, the innermost first; the line too."""
+    yield line
+    found = line.find_caller()
+    while found is not None:
+        yield found[0]
+        found = found[0].find_caller()
+
+
+def find_made_of(
+    line: ErrorSite, is_maker: Callable[[ErrorSite, ast.Call], bool], value: Any
+) -> tuple[ErrorSite, ast.stmt, ast.expr] | None:
+    """Return the one call that was given a value, of some kind of calls, in the functions that the error passed.
+
+    What comes back is the function's running line, the statement of the call, and the argument.
+    """
+    found = []
+    for caller in list_passed(line):
+        for node in walk_own(caller.find_scope()):
+            if isinstance(node, ast.Call) and is_maker(caller, node):
+                given = [*node.args, *(k.value for k in node.keywords)]
+                found += [(caller, find_statement(node), n) for n in given if caller.find_value(n) is value]
+    return found[0] if len(found) == 1 else None
 
 
 def _is_skipped(frame: FrameType) -> bool:

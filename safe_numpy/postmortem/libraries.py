@@ -16,10 +16,10 @@ from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.messages.units import name_place
 from safe_numpy.postmortem import error_site as site
 from safe_numpy.postmortem import uses
-from safe_numpy.postmortem.error_site import ErrorSite, Finding
+from safe_numpy.postmortem.containers import SAME_IN_TORCH, find_first
+from safe_numpy.postmortem.error_site import ErrorSite, Finding, find_made_of, find_making
 from safe_numpy.postmortem.operands import (
     LOOKED_AT,
-    SAME_IN_TORCH,
     goes_to_numpy,
     goes_to_torch,
     guess_array,
@@ -27,7 +27,6 @@ from safe_numpy.postmortem.operands import (
     is_looked_at,
     list_arguments,
 )
-from safe_numpy.postmortem.values import find_first
 
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim"}
 
@@ -56,16 +55,37 @@ def find_opencv(error: BaseException, line: ErrorSite) -> Finding | None:
     held = [(n, v) for n in list_arguments(node) if _holds_numbers(v := line.find_value(n))]
     if not held:
         return None
-    name = line.find_text(held[0][0])
-    names = [n.id for n, _ in held if isinstance(n, ast.Name)]
-    is_used = any(uses.find_uses(line.find_scope(), n, line.running.statement) for n in names)
-    made = "tuple" if type(held[0][1]) is tuple else "list"
-    whole = getattr(node.func, "attr", getattr(node.func, "id", "")) in _OF_POINTS
-    number = "int(t)" if whole and any(v.is_floating_point() for _, c in held for v in c) else "t.item()"
-    texts = {n: f"{made}({number} for t in {line.find_text(n)})" for n, _ in held}
-    more = f"make numbers of it where it is made, `{made}(t.item() for t in ...)`: it is used elsewhere too"
+    name, value = line.find_text(held[0][0]), held[0][1]
+    made = "tuple" if type(value) is tuple else "list"
     headline = f"`{name}` is a {made} of tensors, and OpenCV takes numbers."
-    return Finding(headline, None if is_used else line.fix(texts), more=more if is_used else "")
+    is_whole = getattr(node.func, "attr", getattr(node.func, "id", "")) in _OF_POINTS
+    is_whole = is_whole and any(v.is_floating_point() for _, c in held for v in c)
+    used = [n for n, _ in held if isinstance(n, ast.Name) and _is_used_too(line, n.id)]
+    if not used:
+        number = "int(t)" if is_whole else "t.item()"
+        return Finding(headline, line.fix({n: f"{made}({number} for t in {line.find_text(n)})" for n, _ in held}))
+    more = f"make numbers of it where it is made, `{made}(t.item() for t in ...)`: it is used elsewhere too"
+    making = find_making(line, used[0].id)
+    argument = _find_opened(line, making.value) if making is not None else None
+    if making is None or argument is None:
+        return Finding(headline, more=more)
+    text = f"{put_in_parentheses(line.find_text(argument))}{'.int()' if is_whole else ''}.tolist()"
+    fix = line.fix_elsewhere(making.statement, {argument: text})
+    return Finding(headline, fix, place=line.name_statement(making.statement))
+
+
+def _is_used_too(line: ErrorSite, name: str) -> bool:
+    return bool(uses.find_uses(line.find_scope(), name, line.running.statement))
+
+
+def _find_opened(line: ErrorSite, node: ast.expr) -> ast.expr | None:
+    """Return ``x`` of ``tuple(x)``, where it is a tensor of PyTorch's."""
+    is_call = isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords
+    if not is_call or line.find_value(node.func) not in (tuple, list):  # type: ignore[attr-defined]
+        return None
+    guess = line.guess(node.args[0])  # type: ignore[attr-defined]
+    is_torchs = guess is not None and guess.tensors and all(site.is_of("torch", t) for t in guess.tensors)
+    return node.args[0] if is_torchs else None  # type: ignore[attr-defined]
 
 
 def _is_in_tuple(node: ast.expr) -> bool:
@@ -122,6 +142,29 @@ def _fix_picture(line: ErrorSite, argument: ast.expr, guess: Guess, tensor: Any)
     return line.fix({argument: site.write_guess(text, guess)}) if is_picture or tensor is None else None
 
 
+def find_figure(error: BaseException, line: ErrorSite) -> Finding | None:
+    """``writer.add_figure("x", tensor)``: TensorBoard takes a figure there, and a picture for add_image."""
+    node, tensor = line.get_node(), getattr(error, "obj", None)
+    if not isinstance(error, AttributeError) or not isinstance(node, ast.Call) or not site.is_tensor(tensor):
+        return None
+    if not isinstance(node.func, ast.Attribute) or node.func.attr != "add_figure":
+        return None
+    owner, shape = line.find_value(node.func.value), tuple(getattr(tensor, "shape", ()))
+    is_writer = any(c.__name__ == "SummaryWriter" for c in type.mro(type(owner)))
+    given = [n for n in list_arguments(node) if line.guess(n) is not None]
+    if not is_writer or len(given) != 1:
+        return None
+    headline = f"`{line.find_text(given[0])}` is a tensor, and add_figure draws a figure of matplotlib's."
+    about = f"it is {site.describe_tensor(tensor)}"
+    methods = {3: "add_image", 4: "add_images"}
+    is_picture = len(shape) in methods and shape[-3] in (1, 3)
+    is_plain = len(node.args) <= 3 and {k.arg for k in node.keywords} <= {"global_step", "walltime"}
+    if not is_picture or not is_plain:
+        return Finding(headline, note=about, more="add_image takes pictures, channels first")
+    text = f"{line.find_text(node.func.value)}.{methods[len(shape)]}"
+    return Finding(headline, line.fix({node.func: text}), about)
+
+
 def find_returned(error: BaseException, line: ErrorSite) -> Finding | None:
     """``groups.agg(f)``, where `f` returns a tensor: a library takes a method of it for a value."""
     method = error.obj if isinstance(error, AttributeError) else None
@@ -154,11 +197,27 @@ def find_loader(error: BaseException, line: ErrorSite) -> Finding | None:
         held = read_members(members.get("dataset"))
         for name, value in held.items():
             tensors = [value] if site.is_tensor(value) else list(value) if type(value) in (list, tuple) else []
-            if any(getattr(t, "requires_grad", False) is True and not t.is_leaf for t in tensors):
+            recorded = [t for t in tensors if getattr(t, "requires_grad", False) is True and not t.is_leaf]
+            if recorded:
                 where = f"{line.find_text(node)}.dataset.{name}"
                 headline = f"`{where}` holds a tensor that autograd records: it cannot come from another process."
-                return Finding(headline, note="detach() it where the dataset is made")
+                fix, place = _fix_dataset(line, members["dataset"], recorded)
+                return Finding(headline, fix, "" if fix else "detach() it where the dataset is made", place=place)
     return None
+
+
+def _fix_dataset(line: ErrorSite, dataset: Any, recorded: list[Any]) -> tuple[str | None, str]:
+    """Return the statement that gives a tensor to a dataset, with the tensor detached; and where it stands."""
+
+    def makes_dataset(caller: ErrorSite, call: ast.Call) -> bool:
+        return caller.find_value(call.func) is type(dataset)
+
+    found = find_made_of(line, makes_dataset, recorded[0]) if len(recorded) == 1 else None
+    if found is None:
+        return None, ""
+    caller, statement, argument = found
+    text = f"{put_in_parentheses(caller.find_text(argument))}.detach()"
+    return caller.fix_elsewhere(statement, {argument: text}), caller.name_statement(statement)
 
 
 def find_ragged(error: BaseException, line: ErrorSite) -> Finding | None:

@@ -9,30 +9,19 @@ from typing import Any, NamedTuple
 from safe_numpy.callsite.evaluator import Guess, get_home
 from safe_numpy.callsite.expression import walk_scope
 from safe_numpy.diagnosis.causes import put_in_parentheses
-from safe_numpy.messages.units import join_names, name_type
 from safe_numpy.postmortem import error_site as site
 from safe_numpy.postmortem import uses
-from safe_numpy.postmortem.containers import choose_element, list_elements
+from safe_numpy.postmortem.containers import explain_list, is_torchs, open_lists
 from safe_numpy.postmortem.error_site import ErrorSite, Finding
 
 _FOR_INTEGERS = frozenset({"one_hot", "cross_entropy", "nll_loss", "embedding", "Embedding", "gather", "bincount"})
 """functions and modules of PyTorch that want int64, of their last argument at least"""
 
-SAME_IN_TORCH: dict[str, tuple[str, str]] = {
-    # NumPy's function: PyTorch's, and what makes it the same
-    **{name: (name, "") for name in ("mean", "sum", "prod", "argmax", "argmin", "squeeze", "cumsum", "sqrt", "exp")},
-    **{name: (name, "") for name in ("log", "abs", "sin", "cos", "tanh", "square", "sign", "floor", "ceil", "clip")},
-    **{name: (name, ", correction=0") for name in ("std", "var")},
-    **{name: (f"a{name}", "") for name in ("max", "min")},
-}
 _SIZES = frozenset({"size", "shape", "dim", "dims", "kernel_size", "padding", "stride", "output_size", "scale_factor"})
 """parameters that are no tensors"""
 
 _OTHER_MODULES = ("torch.utils", "torch.nn.utils", "torch.optim", "torch.onnx", "torch.jit", "torch.serialization")
 LOOKED_AT = "for a value to look at: no gradient goes through it"
-_OF_LISTS = frozenset({"stack", "cat", "concat", "concatenate", "hstack", "vstack", "dstack", "block_diag"})
-"""functions of PyTorch that take lists of tensors"""
-
 _OF_SIZES = frozenset(
     {"zeros", "ones", "empty", "full", "rand", "randn", "randint", "arange", "linspace", "eye", "Size"}
     | {
@@ -135,12 +124,8 @@ def find_operator(error: BaseException, line: ErrorSite) -> Finding | None:
     is_part = any(map(site.requires_grad, (c.guess for c in clashes))) and not is_looked_at(line, node)
     if not is_part and not goes_to_torch(line, node):
         stays = f"to stay with tensors, convert the array instead: `torch.from_numpy({array})`"
-        return Finding(headline, converted, about, stays if all(map(_is_torch, first.guess.tensors)) else "")
+        return Finding(headline, converted, about, stays if all(map(is_torchs, first.guess.tensors)) else "")
     return _keep_tensors(line, headline, [c._replace(array=c.array) for c in clashes], converted)._replace(note=about)
-
-
-def _is_torch(x: Any) -> bool:
-    return site.is_of("torch", x)
 
 
 def _find_clash(line: ErrorSite, node: ast.AST, said: str = "") -> Clash | None:
@@ -324,11 +309,42 @@ def _find_better_caller(line: ErrorSite, arrays: list[ast.expr]) -> tuple[str, s
     scope = caller.find_scope()
     names = {n.id for n in nodes if isinstance(n, ast.Name)}
     if any(_has_siblings(caller, scope, name, names) for name in names):
-        return "", ""
+        return _fix_unpacking(caller, names) or ("", "")
     texts = {n: write_tensor(caller, n, s, [], Guess((), False)) for n, s in nodes.items()}
     fix = caller.fix(texts)
     place = caller.name_statement(caller.running.statement)
     return None if fix is None or None in texts.values() else (fix, place)
+
+
+def _fix_unpacking(line: ErrorSite, names: set[str]) -> tuple[str, str] | None:
+    """Return the statement that unpacks several arrays with tensors made of all, and where it stands.
+
+    None where one of them is wanted as an array, or what their tensors' dtype must be is not certain.
+    """
+    scope = line.find_scope()
+    bindings = [uses.find_bindings(scope, name) for name in names]
+    statements = {b.statement for found in bindings for b in found}
+    statement: Any = next(iter(statements))
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if len(statements) != 1 or not isinstance(target, ast.Tuple) or not isinstance(statement.value, ast.Call):
+        return None
+    if not all(isinstance(t, ast.Name) and len(uses.find_bindings(scope, t.id)) == 1 for t in target.elts):
+        return None
+    for part in target.elts:
+        array: Any = line.find_value(ast.Name(part.id, ast.Load()))  # type: ignore[attr-defined]
+        if not site.is_array(array) or _is_wanted_as_array(line, part.id):  # type: ignore[attr-defined]
+            return None
+        if array.dtype.name not in ("float32", "int64", "bool", "uint8") or any(n < 0 for n in array.strides):
+            return None
+    fix = line.fix_elsewhere(statement, {statement.value: f"map(torch.from_numpy, {line.find_text(statement.value)})"})
+    return (fix, line.name_statement(statement)) if fix else None
+
+
+def _is_wanted_as_array(line: ErrorSite, name: str) -> bool:
+    """Tell whether a variable is used as an array, or given to code of which that is not known."""
+    found: list[Any] = uses.find_uses(line.find_scope(), name)
+    given = [use for use in found if isinstance(use.parent, ast.Call) and use.parent.func is not use]
+    return "array" in line.find_kinds(name) or any(not uses.classify_use(use, line.evaluator) for use in given)
 
 
 def find_array_argument(error: BaseException, line: ErrorSite) -> Finding | None:
@@ -344,12 +360,12 @@ def find_array_argument(error: BaseException, line: ErrorSite) -> Finding | None
     if not _takes_tensors(line.find_value(node.func)):
         return None
     given = [*node.args, *(k.value for k in node.keywords if k.arg not in _SIZES)]
-    arrays = {n: s for n in _open_lists(given) if (s := guess_array(line, n)) is not None}
+    arrays = {n: s for n in open_lists(given) if (s := guess_array(line, n)) is not None}
     if "ndarray" not in said and "numpy" not in said and line.site.library != "torch":
         arrays = {}
     name = getattr(line.find_value(node.func), "__name__", "") or getattr(node.func, "attr", "")
     if not arrays and name not in ("from_numpy", "tensor", "as_tensor"):
-        return _explain_list(line, node, name, said)
+        return explain_list(line, node, name, said)
     if not arrays or name in ("from_numpy", "tensor", "as_tensor") or name in _OF_SIZES:
         return None
     first = line.find_text(next(iter(arrays)))
@@ -357,7 +373,9 @@ def find_array_argument(error: BaseException, line: ErrorSite) -> Finding | None
     headline = f"`{first}` is an array, and `{called}` takes tensors."
     names = {n.id for n in arrays if isinstance(n, ast.Name)}
     if any(_has_siblings(line, line.find_scope(), n, names) for n in names):
-        return Finding(headline, note="convert the arrays where they are made: `torch.from_numpy(...)`")
+        fix, place = _fix_unpacking(line, names) or (None, "")
+        note = "" if fix else "convert the arrays where they are made: `torch.from_numpy(...)`"
+        return Finding(headline, fix, note, place=place)
     caller = _find_better_caller(line, list(arrays))
     if caller is not None:
         note = "" if caller[0] else "convert the arrays where they are made: `torch.from_numpy(...)`"
@@ -368,11 +386,6 @@ def find_array_argument(error: BaseException, line: ErrorSite) -> Finding | None
     return Finding(headline, None if None in texts.values() else line.fix(texts))
 
 
-def _open_lists(nodes: list[ast.expr]) -> list[ast.expr]:
-    """Return expressions, of list displays what is in them."""
-    return [e for n in nodes for e in (n.elts if isinstance(n, (ast.List, ast.Tuple)) else [n])]
-
-
 def _takes_tensors(function: Any) -> bool:
     """Tell whether a function of PyTorch's computes with tensors, and does not save, load or show things."""
     bare = getattr(function, "__func__", function)
@@ -380,47 +393,6 @@ def _takes_tensors(function: Any) -> bool:
     if isinstance(function, type):
         return function.__name__ == "TensorDataset" or str(module).startswith("torch.distributions")
     return not str(module).startswith(_OTHER_MODULES)
-
-
-def _explain_list(line: ErrorSite, node: ast.Call, name: str, said: str) -> Finding | None:
-    """Explain a list that is given where one tensor is wanted."""
-    if not node.args or (name in _OF_LISTS and not _holds_arrays(line.find_value(node.args[0]))):
-        return None
-    value, text, called = line.find_value(node.args[0]), line.find_text(node.args[0]), line.find_text(node.func)
-    items = list(value) if type(value) in (list, tuple) else []
-    items = items or [line.find_value(n) for n in _open_lists(node.args[:1])]
-    if _holds_arrays(items):
-        new = f"[torch.from_numpy(a) for a in {text}]" if name in _OF_LISTS else f"torch.from_numpy(np.array({text}))"
-        return Finding(f"`{text}` is a list of arrays, and `{called}` takes tensors.", line.fix({node.args[0]: new}))
-    if "must be Tensor" in said and type(value).__name__ in said and type(value) is not list:
-        return _explain_container_argument(line, node.args[0], value, called)
-    if type(value) is not list and not isinstance(node.args[0], ast.List):
-        return None
-    if not items or not all(map(_is_torch, items)):
-        return None
-    is_same = len(set(map(site.get_shape, items))) == 1 and name in SAME_IN_TORCH
-    note = f"`torch.stack({text})` is one tensor, if they have one shape; `torch.cat` joins them"
-    fix = line.fix({node.args[0]: f"torch.stack({text})"}) if is_same else None
-    headline = f"`{text}` is a list of tensors, and `{called}` takes one tensor."
-    return Finding(headline, fix, "" if fix else note)
-
-
-def _explain_container_argument(line: ErrorSite, argument: ast.expr, value: Any, called: str) -> Finding | None:
-    """Explain a dict or a tuple that is given where one tensor is wanted."""
-    name, elements = put_in_parentheses(line.find_text(argument)), list_elements(value)
-    tensors = [(step, v) for step, v in elements if site.is_tensor(v)]
-    if not tensors:
-        return None
-    headline = f"`{name}` is a {name_type(value)} that holds tensors, and `{called}` takes one tensor."
-    chosen = choose_element(value, elements, ["numpy"], "one", "")
-    if chosen.step:
-        return Finding(headline, line.fix({argument: f"{name}{chosen.step}"}))
-    named = [f"`{name}{step}`, {site.describe_tensor(v)}" for step, v in tensors[:4]]
-    return Finding(headline, note=f"it holds {join_names(named)}: take the one that is meant")
-
-
-def _holds_arrays(value: Any) -> bool:
-    return type(value) in (list, tuple) and bool(value) and all(map(site.is_array, value))
 
 
 def list_arguments(node: ast.Call) -> list[ast.expr]:

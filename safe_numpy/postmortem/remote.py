@@ -1,4 +1,4 @@
-"""Errors of other processes, of which only the text of their traceback came along: no object can be asked.
+"""Errors of other processes, of which only their text came along: no object can be asked.
 
 Only what the line and Python's own words leave no doubt about is said.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Any
 
 from safe_numpy.callsite.evaluator import Evaluator
 from safe_numpy.callsite.expression import walk_scope
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.frames import is_foreign
+from safe_numpy.callsite.functions import find_returns, walk_own
 from safe_numpy.callsite.source import RunningCode, read_line
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.facts import Site
-from safe_numpy.postmortem.error_site import Finding
+from safe_numpy.messages.units import name_place
+from safe_numpy.postmortem.error_site import ErrorSite, Finding, list_passed
 
 _PLACE = re.compile(r'^\s*(?:- )?File "(.+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
 _ATTRIBUTE = re.compile(r"AttributeError: '(\S+)' object has no attribute '(numpy|cpu|detach)'")
@@ -96,3 +99,46 @@ def _name(node: ast.Call) -> str:
 
 def _write_fix(running: RunningCode, node: ast.expr, text: str) -> str | None:
     return correct(running, {node: text}, Evaluator(())).shown
+
+
+def find_pool(error: BaseException, line: ErrorSite) -> Finding | None:
+    """``pool.map(function, values)``, where the function gives tensors that autograd records."""
+    node = line.get_node()
+    if type(error).__name__ != "MaybeEncodingError" or not isinstance(node, ast.Call) or not node.args:
+        return None
+    returns = find_returns(line.find_value(node.args[0]))
+    if returns is None or "requires_grad" not in str(getattr(error, "exc", "")):
+        return None
+    name = line.find_text(node.args[0])
+    headline = f"`{name}` returns a tensor that autograd records: it cannot come from another process."
+    if any(_computes_gradients(caller) for caller in list_passed(line)):
+        statement = _find_import(line)
+        note = "threads share the memory, and a gradient passes: multiprocessing.pool.ThreadPool"
+        if statement is None:
+            return Finding(headline, note=note)
+        threads = "from multiprocessing.pool import ThreadPool as Pool"
+        return Finding(headline, threads, note, place=line.name_statement(statement))
+    note = "detach() what the function returns"
+    if len(returns.lines) != 1 or not returns.gives_one:
+        return Finding(headline, note=note)
+    returned, value = returns.lines[0]
+    text = f"{put_in_parentheses(returned.find_text(value))}.detach()"
+    fix = correct(returned, {value: text}, line.evaluator).shown
+    return Finding(headline, fix, place=name_place(returns.filename, returned.statement.lineno))
+
+
+def _computes_gradients(line: ErrorSite) -> bool:
+    calls = [n.func for n in walk_own(line.find_scope()) if isinstance(n, ast.Call)]
+    return any(isinstance(f, ast.Attribute) and f.attr in ("backward", "grad") for f in calls)
+
+
+def _find_import(line: ErrorSite) -> ast.stmt | None:
+    """Return ``from multiprocessing import Pool``, where nothing else is imported so, and it is called for its size."""
+    tree: Any = line.running.statement
+    while getattr(tree, "parent", None) is not None:
+        tree = tree.parent
+    imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "multiprocessing"]
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Pool"]
+    is_plain = len(calls) == 1 and len(calls[0].args) <= 1 and not calls[0].keywords
+    found = [n for n in imports if [(a.name, a.asname) for a in n.names] == [("Pool", None)]]
+    return found[0] if len(found) == len(imports) == 1 and is_plain else None

@@ -18,8 +18,7 @@ from safe_numpy.diagnosis.framework import find_framework, make_plan
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.messages import phrases
 from safe_numpy.postmortem import error_site as site
-from safe_numpy.postmortem import uses
-from safe_numpy.postmortem.error_site import ErrorSite, Finding
+from safe_numpy.postmortem.error_site import ErrorSite, Finding, find_making
 
 _FOR_VALUES = frozenset({"builtins", "math", "numpy", "random", "operator", "json", "statistics"})
 """modules whose functions take values alone"""
@@ -114,30 +113,18 @@ def _list_tested(statement: ast.stmt) -> list[ast.expr]:
 
 def _find_size(line: ErrorSite, node: ast.expr) -> tuple[str, str] | None:
     """Return ``n = x.shape[1]`` for ``n = tf.shape(x)[1]``, where that is a number, and where it stands."""
-    bindings = uses.find_bindings(line.find_scope(), node.id) if isinstance(node, ast.Name) else []
-    value = _find_bound(bindings[0], node) if len(bindings) == 1 else None
+    making = find_making(line, node.id) if isinstance(node, ast.Name) else None
+    value = making.value if making is not None else None
     call = value.value if isinstance(value, ast.Subscript) else None
-    if not isinstance(value, ast.Subscript) or not isinstance(call, ast.Call) or len(call.args) != 1:
+    if making is None or not isinstance(value, ast.Subscript) or not isinstance(call, ast.Call) or len(call.args) != 1:
         return None
     axis, shape = line.find_value(value.slice), getattr(line.find_value(call.args[0]), "shape", ())
     is_shape = line.evaluator.is_framework_function(call.func) and line.find_text(call.func).endswith("shape")
     if not is_shape or type(axis) is not int or not -len(shape) <= axis < len(shape) or shape[axis] is None:
         return None
     text = f"{put_in_parentheses(line.find_text(call.args[0]))}.shape[{line.find_text(value.slice)}]"
-    fix = line.fix_elsewhere(bindings[0].statement, {value: text})
-    return (fix, line.name_statement(bindings[0].statement)) if fix is not None else None
-
-
-def _find_bound(binding: uses.Binding, node: ast.expr) -> ast.expr | None:
-    """Return what a variable is bound to, also where it is one of several: ``a, b = x, y``."""
-    statement = binding.statement
-    if not isinstance(statement, ast.Assign) or binding.value is not None:
-        return binding.value
-    target, value = statement.targets[0], statement.value
-    if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple) or len(target.elts) != len(value.elts):
-        return None
-    names = [getattr(element, "id", "") for element in target.elts]
-    return dict(zip(names, value.elts, strict=True)).get(getattr(node, "id", ""))
+    fix = line.fix_elsewhere(making.statement, {value: text})
+    return (fix, line.name_statement(making.statement)) if fix is not None else None
 
 
 def _explain_missing_value(tensor: Any, line: ErrorSite, name: str) -> tuple[str, str]:

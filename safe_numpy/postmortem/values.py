@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 import sys
 from typing import Any
 
 from safe_numpy.callsite.evaluator import NOTHING, Guess, get_home
-from safe_numpy.callsite.expression import find_inside, walk_scope
+from safe_numpy.callsite.expression import walk_scope
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.messages.units import name_type
 from safe_numpy.postmortem import error_site as site
-from safe_numpy.postmortem.containers import list_elements
-from safe_numpy.postmortem.error_site import ErrorSite, Finding
+from safe_numpy.postmortem import uses
+from safe_numpy.postmortem.containers import find_first, list_elements
+from safe_numpy.postmortem.error_site import ErrorSite, Finding, find_making
 from safe_numpy.postmortem.operands import guess_array, list_arguments
 
 _CLASSES = {"Tensor": ".float()", "FloatTensor": ".float()", "LongTensor": ".long()", "DoubleTensor": ".double()"}
 _MAKERS = ("tensor", "as_tensor", "asarray")
+_NO_LOSS = re.compile(r"weight|mask|scale|coef|margin|param|grad")
+"""names in which "loss" says what a thing is for, not what it is"""
+
 _FLIPPING = frozenset({"flip", "fliplr", "flipud", "rot90"})
 _ARRAY_MAKERS = ("array", "asarray", "asanyarray")
+_JOINERS = frozenset({"concatenate", "cat", "concat", "hstack"})
 
 
 def find_constructor(error: BaseException, line: ErrorSite) -> Finding | None:
@@ -91,8 +97,33 @@ def _find_ragged_loop(error: BaseException, line: ErrorSite, node: ast.Call) -> 
     if line.evaluator.enter(loop.generators).guess(loop.elt) is None:
         return None
     name = line.find_text(loop)
+    headline = f"`{name}` is a list of tensors of different shapes: no array has them all."
+    if _is_joined(line, node):
+        fix = line.fix({node.func: f"{line.find_text(node.func).rpartition('.')[0] or 'np'}.concatenate"})
+        return Finding(headline, fix, "one after the other: the rest of the function computes with them as one array")
     note = f"to join them, write `np.concatenate({name})`; torch.nn.utils.rnn.pad_sequence pads them"
-    return Finding(f"`{name}` is a list of tensors of different shapes: no array has them all.", note=note)
+    return Finding(headline, note=note)
+
+
+def _is_joined(line: ErrorSite, node: ast.Call) -> bool:
+    """Tell whether a variable is computed with beside another that is joined of parts, and is never taken apart."""
+    statement, scope = line.running.statement, line.find_scope()
+    target = statement.targets[0] if isinstance(statement, ast.Assign) and statement.value is node else None
+    if not isinstance(target, ast.Name) or len(node.args) != 1 or node.keywords:
+        return False
+    found: list[Any] = uses.find_uses(scope, target.id, statement)
+    found = [use for use in found if (use.lineno, use.col_offset) > (statement.lineno, statement.col_offset)]
+    if any(uses.classify_use(use, line.evaluator) == "many" for use in found):
+        return False
+    beside = {
+        n.id
+        for use in found
+        if isinstance(use.parent, (ast.BinOp, ast.Call))
+        for n in ast.walk(use.parent)
+        if isinstance(n, ast.Name)
+    }
+    values = [b.value for name in beside - {target.id} for b in uses.find_bindings(scope, name)]
+    return any(isinstance(v, ast.Call) and getattr(v.func, "attr", "") in _JOINERS for v in values)
 
 
 def find_from_numpy(error: BaseException, line: ErrorSite) -> Finding | None:
@@ -172,7 +203,14 @@ def _explain_no_array(line: ErrorSite, node: ast.Call, value: Any, called: str) 
             return Finding(headline, note=f"`torch.stack({name})` is one tensor, if they have one shape")
         if arrays:
             note = f"it holds an array: take it where `{name}` is made, `{name}{arrays[0]}`"
-            return Finding(headline, note=note)
+            made = find_making(line, name) if isinstance(argument, ast.Name) and len(arrays) == 1 else None
+            if made is None or not isinstance(made.value, ast.Call):
+                return Finding(headline, note=note)
+            text = f"{line.find_text(made.value)}{arrays[0]}"
+            fix = line.fix_elsewhere(made.statement, {made.value: text})
+            return Finding(
+                headline, fix, f"it holds an array: `{name}{arrays[0]}`", place=line.name_statement(made.statement)
+            )
         if value and all(isinstance(v, (bool, int, float, list, tuple)) for v in value):
             return Finding(headline, line.fix({node.func: f"{called.rpartition('.')[0] or 'torch'}.tensor"}))
         return None
@@ -196,6 +234,8 @@ def find_format(error: BaseException, line: ErrorSite) -> Finding | None:
                 return found
             continue
         held = find_first(line, node.value if _is_members(node) else node)  # type: ignore[attr-defined]
+        if held is not None and (found := _explain_spread(line, node, held[0])) is not None:
+            return found
         if held is not None:
             count = site.count_elements(held[1])
             return Finding(
@@ -204,6 +244,22 @@ def find_format(error: BaseException, line: ErrorSite) -> Finding | None:
                 + (": keep `.item()` of it where it is made" if count == 1 else ""),
             )
     return None
+
+
+def _explain_spread(line: ErrorSite, node: ast.expr, name: str) -> Finding | None:
+    """Explain ``text.format(**members)``, of which some are tensors of one element."""
+    parent: Any = node.parent  # type: ignore[attr-defined]
+    value = line.find_value(node.value if _is_members(node) else node)  # type: ignore[attr-defined]
+    tensors = [(step, v) for step, v in list_elements(value) if site.is_tensor(v)]
+    is_spread = isinstance(parent, ast.keyword) and parent.arg is None
+    if not is_spread or not all(site.is_of("torch", v) and site.count_elements(v) == 1 for _, v in tensors):
+        return None
+    text = line.find_text(node)
+    number = "v.item() if torch.is_tensor(v) else v"
+    about = f"it is {site.describe_tensor(tensors[0][1])}"
+    headline = f"`{name}` is a tensor, and a number is to be formatted."
+    fix = line.fix({node: f"{{k: {number} for k, v in {put_in_parentheses(text)}.items()}}"})
+    return Finding(headline, fix, about, "or keep `.item()` of it where it is made")
 
 
 def _is_members(node: ast.expr) -> bool:
@@ -283,7 +339,21 @@ def find_item(error: BaseException, line: ErrorSite) -> Finding | None:
     what = f"a tensor of {count} elements" if count > 1 else "a tensor of more than one element"
     headline = f"`{name}` is {what}, and item() gives one number."
     note = f"`{name}.tolist()` gives all of them; a reduction such as mean() or sum() makes one"
-    return Finding(headline, note=note)
+    if not _is_loss(line, node) or not all(site.is_of("torch", t) and t.is_floating_point() for t in guess.tensors):
+        return Finding(headline, note=note)
+    fix = line.fix({node: f"{put_in_parentheses(name)}.mean().item()"})
+    return Finding(headline, fix, "the loss of each sample, or of each device, is told by their mean", note)
+
+
+def _is_loss(line: ErrorSite, node: ast.Call) -> bool:
+    """Tell whether a number is taken of a loss, as its name says, or the name of what a loop takes it from."""
+    parent: Any = node
+    texts = [line.find_text(node)]
+    while not isinstance(parent, ast.stmt):
+        parent = parent.parent
+        loops = getattr(parent, "generators", [])
+        texts += [line.find_text(loop.iter) for loop in loops]
+    return any("loss" in text.lower() and not _NO_LOSS.search(text.lower()) for text in texts)
 
 
 def _guess_inside(line: ErrorSite, node: ast.expr) -> Guess | None:
@@ -355,26 +425,3 @@ def _explain_device(line: ErrorSite, index: ast.expr, tensor: Any, owner: Guess 
     move = ".cpu()" if like.device.type == "cpu" else f".to({str(like.device)!r})"
     headline = f"`{name}` is on {tensor.device}, and the tensor that it is an index of on {like.device}."
     return Finding(headline, line.fix({index: f"{put_in_parentheses(name)}{move}"}))
-
-
-def find_first(line: ErrorSite, node: ast.expr) -> tuple[str, Any] | None:
-    """Return the name of a tensor that an expression is or holds, and the tensor."""
-    value = line.find_value(node)
-    if site.is_tensor(value):
-        return line.find_text(node), value
-    for tensor in _list_held(value):
-        path = find_inside(value, tensor)
-        if path is not None:
-            return f"{put_in_parentheses(line.find_text(node))}{path}", tensor
-    return None
-
-
-def _list_held(value: Any, depth: int = 3) -> list[Any]:
-    """Return the tensors that a container holds, or an object as its members."""
-    found = []
-    for _, inner in list_elements(value):
-        if site.is_tensor(inner):
-            found.append(inner)
-        elif depth and type(inner) in (list, tuple, dict):
-            found += _list_held(inner, depth - 1)
-    return found

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from safe_numpy.postmortem.error_site import Finding
 
 _EXPLAINED = (AttributeError, TypeError, ValueError, RuntimeError, LookupError)
+_OTHERS = ("cv2", "multiprocessing.pool")
+"""modules whose own errors are explained too"""
+
 _MOST_ERRORS = 100
 _WRAPPERS = ("keras", "tensorflow")
 _MOST_NAMED = 4
@@ -151,7 +154,7 @@ def explain_unseen(error: BaseException) -> Explanation | None:
 
 def _explain_one(error: BaseException) -> Explanation | None:
     text = find_remote_text(error)
-    if not text and not isinstance(error, _EXPLAINED) and type(error).__module__ != "cv2":
+    if not text and not isinstance(error, _EXPLAINED) and type(error).__module__ not in _OTHERS:
         return None
     with LOADING:
         from safe_numpy.postmortem import error_site, rules  # here: they bring a parser along

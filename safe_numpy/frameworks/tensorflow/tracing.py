@@ -85,10 +85,10 @@ def is_called_by_keras(stack: Sequence[FrameType]) -> bool:
 
 def is_for_gradient(stack: Sequence[FrameType]) -> bool:
     """Tell whether the line is part of what a gradient is computed of: of a loss of Keras', or inside a tape."""
-    return any(_is_loss(frame) for frame in stack)
+    return any(_computes_loss(frame) for frame in stack)
 
 
-def _is_loss(frame: FrameType) -> bool:
+def _computes_loss(frame: FrameType) -> bool:
     if _get_module(frame).startswith("keras.src.losses") or frame.f_code.co_name == "compute_loss":
         return True
     return is_users(frame) and any(isinstance(value, tf.GradientTape) for value in read_variables(frame).values())

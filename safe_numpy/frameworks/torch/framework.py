@@ -133,7 +133,8 @@ def _plan_tensor(find_causes: Callable[[Any], Sequence[Cause]], x: Tensor, door:
 
 
 def _identify_data(x: Tensor) -> object | None:
-    if type(x) not in detect.PLAIN or not detect.is_dense_on_host(x) or not x.numel():
+    is_readable = type(x) in detect.PLAIN and (detect.is_dense_on_host(x) or (x.is_quantized and x.is_cpu))
+    if not is_readable or not x.numel():
         return None
     return x.data_ptr(), x.dtype, x.shape, x.stride()
 
