@@ -118,7 +118,7 @@ class TracedLine(TensorKeeper):
         while isinstance(outermost.parent, ast.expr) and not isinstance(outermost.parent, (ast.Lambda, ast.Await)):
             outermost = outermost.parent
             around.append(outermost)
-        if not self.is_converted and self._decides(around):
+        if self._decides(around):
             return {}
         found = self._rewrite(outermost)
         kept = [node for node in found if node in around]
@@ -131,8 +131,9 @@ class TracedLine(TensorKeeper):
     def _decides(self, around: list[Any]) -> bool:
         """Tell whether the course of the function depends on the result."""
         statement: Any = self.running.statement
-        tested = [getattr(statement, name, None) for name in ("test", "iter")]
-        tested += [n.test for n in around if isinstance(n, ast.IfExp)]
+        is_made = self.is_converted  # but for comprehensions
+        tested = [] if is_made else [getattr(statement, name, None) for name in ("test", "iter")]
+        tested += [n.test for n in around if isinstance(n, ast.IfExp) and not is_made]
         tested += [loop.iter for n in around for loop in getattr(n, "generators", [])]
         return any(node in tested for node in around)
 
@@ -210,7 +211,7 @@ class TracedLine(TensorKeeper):
         template = self.twins.templates.get(path)
         if template is not None:
             return self._fill(template, given, keywords)
-        twin = self._find_for_dtype(path)
+        twin = self.twins.functions.get(path)
         known = {"dtype": "dtype"} if path in _MAKERS else {}
         known.update(self.twins.keywords)
         names = [(known.get(k.arg or ""), self._write_argument(k.arg, k.value)) for k in keywords]
@@ -218,16 +219,12 @@ class TracedLine(TensorKeeper):
             return None
         is_list = self._holds_tensors(given[0]) and path.rpartition(".")[2] not in self.twins.joining
         first = self.twins.stack.format(x=self._write(given[0])) if is_list else self._write(given[0])
+        is_whole = self.dtype.startswith(("int", "uint", "bool")) and path in self.twins.floats
+        first = self.twins.of_integers.format(x=first) if is_whole else first
         if not twin:
             return put_in_parentheses(first) if len(given) == 1 and not names else None
         others = [self._write_operand(a, ast.Call(given[0], given, [])) for a in given[1:]]
         return f"{twin}({', '.join([first, *others, *(f'{name}={text}' for name, text in names)])})"
-
-    def _find_for_dtype(self, path: str) -> str | None:
-        """Return the function of the framework, of this name, for tensors of this dtype."""
-        twin = self.twins.functions.get(path)
-        is_whole = self.dtype.startswith(("int", "uint", "bool"))
-        return f"{self.twins.of_integers}{path}" if twin and is_whole and path in self.twins.floats else twin
 
     def _fill(self, template: Template, given: list[ast.expr], keywords: list[ast.keyword]) -> str | None:
         bound = dict(zip(template.parameters, given, strict=False)) | {k.arg or "": k.value for k in keywords}

@@ -58,7 +58,7 @@ class Twins(NamedTuple):
     floats: frozenset[str] = frozenset()
     """functions that take no integers"""
     of_integers: str = ""
-    """the module whose functions do"""
+    """what they take for a tensor ``{x}`` of integers"""
     constant: str = ""
     """makes a tensor of an array ``{x}``"""
     unstack: str = ""

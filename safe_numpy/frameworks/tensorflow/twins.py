@@ -15,8 +15,8 @@ _SAME = (
     *("ones", "zeros", "linspace", "logical_and", "logical_or", "logical_not", "equal", "not_equal", "greater"),
     *("greater_equal", "less", "less_equal"),
 )
-_MATH = ("log", "log1p", "expm1", "ceil", "rint", "reciprocal", "floormod", "cumsum", "cumprod")
-_REDUCED = ("sum", "mean", "max", "min", "prod", "any", "all")
+_MATH = ("log", "log1p", "expm1", "ceil", "rint", "reciprocal")
+_REDUCED = ("sum", "mean", "max", "min", "prod")
 _INVERSE = {f"arc{name}": f"tf.a{name}" for name in ("sin", "cos", "tan", "tan2", "sinh", "cosh", "tanh")}
 _FLOATS = (
     *("exp", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "log", "log1p", "expm1", "reciprocal"),
@@ -24,11 +24,11 @@ _FLOATS = (
 )
 _TENSOR = "tf.experimental.numpy."
 _NEAREST = (
-    *("diff", "ptp", "average", "outer", "inner", "median", "nanmean", "nansum", "trace", "diag", "tril"),
-    *("triu", "log2", "log10", "exp2", "hypot", "logaddexp", "vstack", "hstack", "dstack", "column_stack"),
-    *("meshgrid", "swapaxes", "moveaxis", "repeat", "flip", "fliplr", "flipud", "rot90", "atleast_1d"),
+    *("any", "all", "diff", "ptp", "average", "outer", "inner", "nanmean", "nansum", "trace", "diag", "tril"),
+    *("triu", "log2", "log10", "exp2", "logaddexp", "vstack", "hstack", "dstack"),
+    *("meshgrid", "swapaxes", "moveaxis", "repeat", "fliplr", "flipud", "rot90", "atleast_1d"),
     *("atleast_2d", "ravel", "split", "kron", "count_nonzero", "isclose", "allclose", "heaviside", "sinc"),
-    *("deg2rad", "rad2deg", "polyval", "identity", "eye", "take_along_axis", "array_split", "trunc", "fix"),
+    *("deg2rad", "rad2deg", "polyval", "fix"),
     *("power", "mod", "remainder", "floor_divide", "amax", "amin", "size", "take", "full_like", "broadcast_to"),
     *("vander", "nonzero", "compress"),
 )
@@ -36,7 +36,6 @@ _PYTHON = {
     "builtins.float": "tf.cast({x}, tf.float32)",
     "builtins.int": "tf.cast({x}, tf.int32)",
     "builtins.round": "tf.round({x})",
-    "builtins.range": "tf.range({x})",
     "builtins.len": "tf.shape({x})[0]",
 }
 _MATHS = ("sqrt", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "fabs", "log", "ceil", "log1p", "expm1")
@@ -54,7 +53,7 @@ TWINS = Twins(
     | {"clip": "tf.clip_by_value", "linalg.norm": "tf.norm", "linalg.inv": "tf.linalg.inv"}
     | {"linalg.det": "tf.linalg.det", "transpose": "tf.transpose"}
     | {"array": "", "asarray": "", "asanyarray": "", "copy": ""},
-    joining=frozenset({"stack", "vstack", "hstack", "dstack", "column_stack", "concatenate"}),
+    joining=frozenset({"stack", "vstack", "hstack", "dstack", "concatenate"}),
     bounds={},
     keywords={
         "axis": "axis",
@@ -85,6 +84,12 @@ TWINS = Twins(
             ("a", "axis"),
             {"a": "tf.cumsum(tf.reshape({a}, [-1]))", "a axis": "tf.cumsum({a}, {axis})"},
         ),
+        "cumprod": Template(
+            ("a", "axis"),
+            {"a": "tf.math.cumprod(tf.reshape({a}, [-1]))", "a axis": "tf.math.cumprod({a}, {axis})"},
+        ),
+        "eye": template_of_one("tf.eye({x})"),
+        "identity": template_of_one("tf.eye({x})"),
         "arange": Template(
             ("start", "stop", "step"),
             {
@@ -131,7 +136,7 @@ TWINS = Twins(
     },
     dtype="tf.{name}",
     floats=frozenset(_FLOATS),
-    of_integers=_TENSOR,
+    of_integers="tf.cast({x}, tf.float32)",
     constant="tf.constant({x})",
     unstack="tf.unstack({x})",
     gather="tf.gather({x}, {index})",
