@@ -30,10 +30,10 @@ X = np.array([[0.3, 0.9, 0.1], [0.5, 0.2, 0.7]], np.float32)
 N = np.int32(3)
 UNARY = (
     "exp exp2 expm1 log log2 log10 log1p sqrt square abs absolute sin cos tan arcsin arccos arctan sinh cosh tanh "
-    "arcsinh arctanh sign floor ceil round rint fix trunc reciprocal negative isnan isfinite isinf zeros_like ones_like "
-    "sort argsort squeeze ravel copy array asarray asanyarray transpose sum mean max min amax amin prod std var any all "
-    "argmax argmin cumsum cumprod ptp median average nanmean nansum trace diag tril triu diff fliplr flipud rot90 "
-    "atleast_1d atleast_2d sinc deg2rad rad2deg count_nonzero nan_to_num size nonzero"
+    "arcsinh arctanh sign floor ceil round rint fix trunc reciprocal negative isnan isfinite isinf zeros_like "
+    "ones_like sort argsort squeeze ravel copy array asarray asanyarray transpose sum mean max min amax amin prod "
+    "std var any all argmax argmin cumsum cumprod ptp median average nanmean nansum trace diag tril triu diff "
+    "fliplr flipud rot90 atleast_1d atleast_2d sinc deg2rad rad2deg count_nonzero nan_to_num size nonzero"
 )
 """called with one array"""
 REDUCING = "sum mean max min prod std var any all argmax argmin cumsum amax amin"
