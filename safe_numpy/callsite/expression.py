@@ -87,11 +87,16 @@ def _find_in_operation(
 
 def _find_by_form(node: ast.expr, evaluator: Evaluator, caller: Caller) -> Occurrence | None:
     """Find the operand that is a tensor by its form, where nothing before it can be one of which that is not known."""
-    if not takes_arrays_only(caller.called) or (caller.asks and _asks(node)):
+    called = caller.called
+    is_c = called is None or called.f_code.co_filename.startswith(OURSELVES)  # a function in C asked for the array
+    if _asks(node) if is_c else not takes_arrays_only(called):
         return None
     receiver = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
     operands = [n for n in find_operands(node) if n is not receiver]
     suspects = [n for n in operands if not (evaluator.knows(n) or evaluator.is_harmless(n))]
+    unknown = [n for n in operands if not evaluator.knows(n) and not isinstance(n, ast.Constant)]
+    if is_c and not suspects and len(unknown) == 1:  # its variables have been reset since
+        return Occurrence(unknown[0])
     for operand in suspects:
         guess = evaluator.guess(operand)
         if guess is None:

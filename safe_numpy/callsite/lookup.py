@@ -29,7 +29,7 @@ from safe_numpy.diagnosis.facts import NOTHING_READ, Kind, Reading, Site
 from safe_numpy.diagnosis.framework import Introspection
 from safe_numpy.messages.layout import shorten
 
-__all__ = ["digest_file", "name_argument", "read_site"]
+__all__ = ["digest_file", "name_argument", "name_tensor", "read_site"]
 
 _MOST_INSIDE = 60
 _MOST_CALLERS = 10
@@ -215,6 +215,11 @@ def _is_array(evaluator: Evaluator, target: ast.expr) -> bool:
 
 def _skip_walrus(node: ast.expr) -> ast.expr:
     return node.value if isinstance(node, ast.NamedExpr) else node
+
+
+def name_tensor(introspection: Introspection, plan: Plan, caller: Caller) -> str | None:
+    """Return what a running line calls a tensor; None where that cannot be told."""
+    return read_site(introspection, plan, caller.make_site(), caller).name
 
 
 def name_argument(frame: FrameType, function: str) -> str | None:

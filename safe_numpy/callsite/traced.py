@@ -124,8 +124,9 @@ class TracedLine(TensorKeeper):
         kept = [node for node in found if node in around]
         if not kept or self._is_asked_more(kept[0]) or any(map(self._is_for_arrays, around)):
             return {}
-        if self.asked is not None and set(found) == {self.asked} and not self._may_stay(self.asked):
-            return {}
+        if self.asked is not None and set(found) == {self.asked}:
+            may_stay = self.twins.call and self._may_stay(self.asked)  # of a placeholder numbers are wanted, for sure
+            return found if may_stay else {}
         return found
 
     def _decides(self, around: list[Any]) -> bool:

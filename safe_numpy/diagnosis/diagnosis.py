@@ -126,6 +126,8 @@ class Diagnosis(Displayed):
             rows.append(Row("instead", self._advise()))
         for problem in self.problems:
             text = self.fill(problem.says.instead, problem.facts)
+            if text and "{x}" in problem.says.instead and not self.named and self.site is not None:
+                text = phrases.WITH_T.format(text=text)
             if text and (self.conversion is not None or problem.is_refused) and self.stays not in phrases.AT_EVERY_RUN:
                 rows.append(Row("instead" if self.conversion is None else "note", text))
         rows += [Row("note", remark) for remark in self.remarks]

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from safe_numpy.callsite.frames import locate
+from safe_numpy.callsite.frames import Caller, locate
+from safe_numpy.diagnosis.causes import Plan
 from safe_numpy.diagnosis.facts import Door, Site
-from safe_numpy.diagnosis.framework import make_plan
+from safe_numpy.diagnosis.framework import Introspection, make_plan
 from safe_numpy.errors.pages import HazardWarning, SeveredGradientWarning
+from safe_numpy.guard.failure import read_source
 from safe_numpy.messages.phrases import warn_severed
 from safe_numpy.messages.units import get_rank
 
@@ -62,7 +64,7 @@ class HazardMemory:
     def warn(self, frame: FrameType, x: Any, template: str, find_detail: FindDetail) -> None:
         """Warn of what was lost in a conversion of `x` that worked, in the line that `frame` runs; once there.
 
-        `template` is the sentence, over ``{subject}`` and ``{detail}``.
+        `template` is the sentence, over ``{subject}``, ``{detail}`` and ``{x}``, what the line calls the tensor.
 
         Raises:
             HazardWarning: the user's filters make errors of our warnings.
@@ -79,9 +81,19 @@ class HazardMemory:
         if detail is None:
             return
         plan = make_plan(x, Door.NUMPY)
-        text = template.format(subject=plan and plan.subject, detail=detail)
+        name = _find_name(frame, x, plan) if plan is not None else None
+        subject = plan and (f"`{name}` ({plan.subject})" if name else str(plan.subject))
+        text = template.format(subject=subject, detail=detail, x=name or "x")
         warn_at(locate(frame), frame, HazardWarning(text))
         self._known[id(frame.f_code), frame.f_lineno] = frame.f_code  # keeps the id from being used again
+
+
+def _find_name(frame: FrameType, x: Any, plan: Plan) -> str | None:
+    """Return what the line that `frame` runs calls a tensor; None where that cannot be told."""
+    caller = Caller(frame, None, True, "")
+    introspection = Introspection(x)
+    name: str | None = read_source(lambda lookup: lookup.name_tensor(introspection, plan, caller), None)
+    return name
 
 
 def warn_of_severed(names: Sequence[str], site: Site, expression: str) -> None:

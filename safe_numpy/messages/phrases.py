@@ -28,6 +28,7 @@ TOO_LARGE = Sentences(
 )
 OR_PERMISSIVE = "SAFE_NUMPY=permissive converts it for you, with a warning"
 CONVERT_NAMED = "convert it before it gets there: `{code}`"
+WITH_T = "with `t` for the tensor: {text}"
 CONVERT_UNNAMED = "convert it before it gets there; with `t` for the tensor: `{code}`"
 BOTH_WAYS = "writing to the array changes {whose}, and the other way round"
 NOT_LEARNT = "No gradient passes through it, though one is computed of the result"

@@ -63,9 +63,14 @@ class ErrorSite(NamedTuple):
     """the traceback's entries before it, the outermost first"""
 
     def list_stack(self) -> list[FrameType]:
-        """Return the frames from the line's outwards, as far as the error passed them or they still run."""
-        frames = [self.frame, *(entry.tb_frame for entry in reversed(self.outer))]
-        return [*frames, *list_callers(frames[-1].f_back)]
+        """Return the frames from the line's outwards, those too that were taken out of the error's traceback."""
+        stack: dict[FrameType, None] = {}
+        for inner in (self.frame, *(entry.tb_frame for entry in reversed(self.outer))):
+            for frame in list_callers(inner):
+                if frame in stack:
+                    break
+                stack[frame] = None
+        return list(stack)
 
     def get_node(self) -> ast.AST:
         """Return the operation that failed: an expression, or the whole statement."""

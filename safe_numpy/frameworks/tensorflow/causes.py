@@ -276,7 +276,8 @@ HAZARDS: tuple[Cause, ...] = (
     Cause(
         Kind.TAPE, "tape", lambda x, door: is_recorded(x), "tf.stop_gradient({x})",
         "a GradientTape records it: the gradient stops here, and tape.gradient gives None for what it came from",
-        done="taken from its tape", instead="the fix says that this is meant; else compute with TF operations",
+        done="taken from its tape",
+        instead="TensorFlow's functions keep the gradient, `tf.reduce_mean` for `np.mean`; the fix is for a look",
         is_unguarded=True,
     ),
     Cause(
@@ -289,9 +290,10 @@ HAZARDS: tuple[Cause, ...] = (
 
 TAPE = (
     "numpy() of {subject} inside a GradientTape that records it{detail}: the gradient stops here, and "
-    "tape.gradient gives None for what it came from. For a value to look at only, say so: tf.stop_gradient(x).numpy()"
+    "tape.gradient gives None for what it came from. TensorFlow's functions keep it, `tf.reduce_mean` for `np.mean`; "
+    "for a value to look at only, say so: `tf.stop_gradient({x}).numpy()`"
 )
 OBJECT_ARRAY = (
     "NumPy makes an array of one object of {subject}, not an array of its values: "
-    "safe_numpy.to_numpy(x) converts it, and so does SAFE_NUMPY=permissive"
+    "`safe_numpy.to_numpy({x})` converts it, and so does SAFE_NUMPY=permissive"
 )

@@ -153,6 +153,6 @@ def find_tape(frame: FrameType) -> str:
             code = caller.f_code
             lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 : caller.f_lineno]
             numbers = [n for n, line in enumerate(lines, code.co_firstlineno) if "GradientTape(" in line]
-            return f", opened at {code.co_filename}:{numbers[-1]}," if numbers else ""
+            return f", opened at {code.co_filename}:{numbers[-1]}" if numbers else ""
         caller = caller.f_back
     return ""
