@@ -98,6 +98,14 @@ def test_where_torch_has_no_such_function_there_is_no_fix() -> None:
     assert diagnosis.look == "loss = torch.as_tensor(np.sinc(net(x).detach().numpy())).sum()"
 
 
+@pytest.mark.parametrize("maker", ["torch.from_numpy(call(abs, {x}))", "torch.tensor({x}, dtype=torch.float64)"])
+def test_what_is_not_known_to_keep_the_tensor_is_left_to_words(maker: str) -> None:
+    source = f"loss = {maker.format(x='net(x).numpy()')}.sum()\nloss.backward()"
+    said = explain(source, make_names())
+    assert (said.stays, said.shown) == ("learnt", None)
+    assert said.look == f"loss = {maker.format(x='net(x).detach().numpy()')}.sum()"
+
+
 def test_an_array_that_torch_takes_further_on() -> None:
     names = make_names()
     diagnosis = explain("y = x.bfloat16()\nz = np.tanh(y)\nr = torch.sigmoid(z)", names)

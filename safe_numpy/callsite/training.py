@@ -40,8 +40,13 @@ class TensorKeeper:
             outermost = outermost.parent
             around.append(outermost)
         # what is asked for an array may stay a tensor only if one is made of the array in the same line
-        can_keep = any(map(self._is_maker, around)) if self.asked is not None else self._can_keep(operation)
+        can_keep = any(map(self._makes_of_tensor, around)) if self.asked is not None else self._can_keep(operation)
         return self._rewrite(outermost) if can_keep else {}
+
+    def _makes_of_tensor(self, node: ast.AST) -> bool:
+        """Tell whether a call makes a tensor of what stays one: it is left out."""
+        is_plain = isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords
+        return is_plain and self._is_maker(node) and self._is_tensor(node.args[0])  # type: ignore[attr-defined]
 
     def _can_keep(self, node: ast.expr) -> bool:
         """Tell whether the framework can do what the failing operation does."""
