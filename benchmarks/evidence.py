@@ -158,6 +158,7 @@ FIELD = (
     ("printed", "printed fixes"),
     ("right", "of these, right"),
     ("same_line_again", "of these, that fail at the same line again"),
+    ("advised", "programs whose advice leads to the truth"),
 )
 """the figures of `make field`, and what they are called"""
 
@@ -253,7 +254,9 @@ has `to_numpy`. The others are without it.
 `make field` (tests/field): programs written in our own words after public reports, whose addresses stand in their first
 lines, each with a repaired one beside it whose output is the truth. A judge runs the stock program, reads what is said
 of its error, puts the printed fix in and compares. A fix is right if the program then ends, and prints the truth; where
-another line fails next, its fix is put in as well. In a mutant the same tensor stands in another form (a variable, an
+another line fails next, its fix is put in as well. Where words are all that is said, a program names in its head what
+they are to mention, and the repair beside it follows them: advice leads to the truth if a right fix is printed, or the
+words mention all of that. In a mutant the same tensor stands in another form (a variable, an
 attribute, a subscript, a call, arithmetic, a walrus, a conditional, a comprehension, a star), in another setting (a
 loop, `with`, `try`), over several lines, or with its operands the other way round.
 
