@@ -17,6 +17,7 @@ from safe_numpy.callsite.expression import METHODS, walk_scope
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.frames import is_foreign
 from safe_numpy.callsite.printed import open_format
+from safe_numpy.callsite.syntax import KEEPERS
 from safe_numpy.callsite.training import TensorKeeper
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.facts import NOTHING_READ, Reading
@@ -36,8 +37,6 @@ _MAKERS = frozenset({"zeros", "ones", "full", "zeros_like", "ones_like", "full_l
 
 _NUMBERS = ("sklearn",)
 """packages whose functions give numbers, of float64"""
-
-_KEEPERS = frozenset({"append", "add", "extend", "insert"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +107,6 @@ class TracedLine(TensorKeeper):
         known = {node: text for node, text in found.items() if text is not None}
         fixed = correct(self.running, known, self.evaluator)
         return NOTHING_READ if fixed.shown is None else replace(fixed, stays=stays)
-
-    # what the framework has a function for
 
     def _keep(self, operation: ast.expr) -> dict[ast.expr, str]:
         """Return what to write for the expressions that it computes with."""
@@ -277,11 +274,9 @@ class TracedLine(TensorKeeper):
     def _keeps_here(self, call: ast.Call) -> bool:
         """Tell whether a call puts something into a container that this run of the function made."""
         function = call.func
-        if not isinstance(function, ast.Attribute) or function.attr not in _KEEPERS:
+        if not isinstance(function, ast.Attribute) or function.attr not in KEEPERS:
             return self.evaluator.is_framework_function(function)
         return isinstance(function.value, ast.Name) and self.evaluator.is_local(function.value.id)
-
-    # what is done when there are values
 
     def _write_print(self, node: ast.Call) -> str | None:
         """Return a call of print as one that prints at every run."""
