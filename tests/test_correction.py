@@ -373,3 +373,19 @@ def test_a_variable_that_has_changed_since_is_not_named() -> None:
     assert diagnosis is not None
     assert (diagnosis.named, diagnosis.inside) == (False, "np.asarray(value)")
     assert other is not value
+
+
+LINES = {
+    "y = np.unique(\n    x,\n    return_counts=True,\n)": "y = np.unique(x, return_counts=True)",
+    "y = np.maximum(  # the larger one\n    x, 1)": "y = np.maximum(  # the larger one",
+    "y = dict(\n    a=[1,\n       2],\n    b=x.numpy(),\n)": "b=x.numpy(),",
+    "y = np.sum([x, [\n    1.0, 2.0\n]], axis=0)": "y = np.sum([x, [1.0, 2.0]], axis=0)",
+}
+"""what fails, and the line that is shown of it"""
+
+
+@pytest.mark.parametrize("source", LINES)
+def test_a_line_is_shown_with_those_that_belong_to_its_operation(source: str) -> None:
+    site = explain(source).site
+    assert site is not None
+    assert site.source == LINES[source]

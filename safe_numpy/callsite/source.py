@@ -53,9 +53,25 @@ class RunningCode:
         return start, end
 
     def get_line(self, lineno: int) -> str:
-        """Return what a line of the file says."""
-        lines = self.source.lines
-        return lines[lineno - 1].strip() if 0 < lineno <= len(lines) else ""
+        """Return what a line of the file says; where the operation begins on it and goes on, with its later lines."""
+        lines, node = self.source.lines, self.node
+        if not 0 < lineno <= len(lines):
+            return ""
+        last = (node.end_lineno or lineno) if node is not None and node.lineno == lineno else lineno
+        return _join_lines([line.strip() for line in lines[lineno - 1 : last]])
+
+
+def _join_lines(lines: Sequence[str]) -> str:
+    """Return the lines of an expression as one; the first alone where that would say something else."""
+    text = lines[0]
+    if any("#" in line or '"""' in line for line in lines):
+        return text
+    for line in lines[1:]:
+        if line.startswith((")", "]", "}")):
+            text = text.removesuffix(",") + line
+        else:
+            text += line if text.endswith(("(", "[", "{")) else f" {line}"
+    return text
 
 
 def _says(text: str, node: ast.expr) -> bool:
