@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from processes import ROOT, launch
 
 from safe_numpy.interfaces import cli
 from safe_numpy.ledger import report as _report
+from safe_numpy.ledger.files import replace_file
 
 CONVERT = """
 import safe_numpy, torch, warnings
@@ -79,6 +82,53 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, options: tuple[str, ...])
     assert done.stderr.count("the report could not be written to") == 1 + done.stderr.count("Error: SAFE_NUMPY_REPORT")
     assert str(tmp_path / "file" / "ledger.json") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_printed_to_a_file_stays(tmp_path: Path) -> None:
+    """``/dev/stdout``, and the very file that it goes to, are not replaced: the report stands behind the output."""
+    for word in ("/dev/stdout", "out.txt"):
+        with (tmp_path / "out.txt").open("w") as file:
+            subprocess.run(
+                [sys.executable, "-c", f"print('before')\n{CONVERT}\nprint('after')"],
+                env={**os.environ, "PYTHONPATH": str(ROOT), "SAFE_NUMPY": "permissive", "SAFE_NUMPY_REPORT": word},
+                stdout=file, check=True, cwd=tmp_path, timeout=120,
+            )  # fmt: skip
+        printed, ledger = (tmp_path / "out.txt").read_text().split("after\n")
+        assert printed == "before\n"
+        assert json.loads(ledger)["totals"]["count"] == 5
+
+
+def test_a_pipe_gets_the_report_once_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    done = convert(SAFE_NUMPY_REPORT=str(pipe))
+    reader.join(20)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(got[0])["totals"]["count"] == 5
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_pipe_that_nobody_reads_keeps_no_program_from_its_end(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    done = convert(SAFE_NUMPY_REPORT=str(pipe))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "SAFE_NUMPY_REPORT: the report could not be written" in done.stderr
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_device_is_written_into() -> None:
+    ours, theirs = os.openpty()
+    terminal = Path(os.ttyname(theirs))
+    number = terminal.stat().st_rdev
+    replace_file(terminal, b"report\n")
+    assert os.read(ours, 100) == b"report\r\n"
+    assert terminal.stat().st_rdev == number
+    os.close(theirs)
+    os.close(ours)
 
 
 def test_a_program_that_fails_reports_too(tmp_path: Path) -> None:
@@ -218,10 +268,14 @@ def test_killed_while_writing_it_is_the_old_file_or_the_new(tmp_path: Path) -> N
     [
         ("{", "is no JSON"),
         ("[1]", "is no ledger of safe_numpy"),
-        ('{"format": "safe_numpy ledger", "version": 99}', "has format version 99; this safe_numpy reads 1"),
+        (
+            '{"format": "safe_numpy ledger", "version": 99}',
+            "has format version 99, of a newer safe_numpy; this one reads 1",
+        ),
+        ('{"format": "safe_numpy ledger", "version": "1"}', "field 'version': expected a whole number, got '1'"),
         (
             '{"format": "safe_numpy ledger", "version": 1, "rows": [{}], "processes": []}',
-            "is damaged: KeyError",
+            "is damaged: row 1, field 'file': expected a path, got nothing",
         ),
     ],
 )

@@ -45,7 +45,7 @@ def book(tmp_path: Path, source: str, name: str = "program.py") -> tuple[Path, P
 
 
 def fix(ledger: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
-    status = cli.main(["fix", str(ledger), *options])
+    status = cli.main(["fix", str(ledger), "--root", str(ledger.parent), *options])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import linecache
 import sys
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,8 @@ import pytest
 import torch
 
 import safe_numpy
+from safe_numpy.interfaces import cli
+from safe_numpy.messages.units import name_place, show_controls
 
 TRAPS = [
     "__getattr__", "__getattribute__", "__eq__", "__ne__", "__hash__", "__repr__", "__str__", "__bool__", "__len__",
@@ -273,3 +279,80 @@ def test_tracing_debuggers_see_what_they_saw() -> None:
     finally:
         sys.settrace(None)
     assert seen[-1] == 2
+
+
+ESC = "\x1b]0;owned\x07\x1b[2J\u202e\x9b"
+SHOWN = r"\x1b]0;owned\x07\x1b[2J\u202e\x9b"
+"""what a terminal would obey, and how it is shown"""
+
+
+def assert_tame(text: str) -> None:
+    """Nothing in a text is obeyed by a terminal; our own colours aside."""
+    for colour in ("0", "1", "32"):
+        text = text.replace(f"\x1b[{colour}m", "")
+    assert [c for c in text if not (c.isprintable() or c in "\n\t")] == []
+
+
+def make_named(name: str) -> Any:
+    """Return a tensor of a class with a name."""
+    cls: Any = type(name, (torch.Tensor,), {})
+    return torch.ones(2, requires_grad=True).as_subclass(cls)
+
+
+def run_in_file(filename: str, source: str, **variables: Any) -> None:
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    try:
+        exec(compile(source, filename, "exec"), {"__name__": "told", **variables})
+    finally:
+        linecache.cache.pop(filename)
+
+
+def test_terminals_are_told_nothing_by_an_explanation() -> None:
+    for filename in (f"/tmp/{ESC}\n.py", "/tmp/plain.py"):
+        with pytest.raises(safe_numpy.ConversionError) as caught:
+            run_in_file(filename, "d['k'].numpy()", d={"k": make_named(f"Class{ESC}")})
+        diagnosis = caught.value.diagnosis
+        assert diagnosis is not None
+        message = diagnosis.compose()
+        for text in (message.to_text(), message.to_ansi(), message.to_html()):
+            assert_tame(text)
+            assert SHOWN in text
+    assert_tame(str(safe_numpy.diagnose(make_named("a\x1b[31m"), "x\x1b[31m")))
+
+
+def test_terminals_are_told_nothing_by_a_warning_or_a_report(tmp_path: Path) -> None:
+    safe_numpy.report(reset=True)
+    with warnings.catch_warnings(record=True) as caught, safe_numpy.mode("permissive"):
+        warnings.simplefilter("always")
+        run_in_file(f"/tmp/{ESC}.py", "x.numpy()", x=make_named(f"Class{ESC}"))
+    assert [SHOWN in str(w.message) for w in caught] == [True]
+    assert_tame(str(caught[0].message))
+    report = safe_numpy.report(reset=True)
+    for text in (str(report), report._repr_html_()):
+        assert_tame(text)
+        assert SHOWN in text
+
+
+def test_terminals_are_told_nothing_by_a_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "file": f"{ESC}.py", "line": 3, "function": ESC, "causes": [ESC], "names": [f"x{ESC}"], "libraries": [ESC],
+        "count": 1, "count_explicit": 1, "bytes": 0, "bytes_allocated": 0, "moved_from": {ESC: 3}, "seconds": 0.5,
+        "first": 1.0, "last": 2.0, "fix": f"x{ESC}\nprint(1)", "edits": [], "obstacle": "", "file_digest": "",
+    }  # fmt: skip
+    plain = {"format": "safe_numpy ledger", "version": 1, "processes": [], "rows": [row]}
+    ledger = tmp_path / "ledger\x1b[2J.json"
+    ledger.write_text(json.dumps(plain))
+    assert cli.main(["report", str(ledger)]) == 0
+    assert cli.main(["fix", str(ledger)]) == 1
+    ledger.write_text("{")
+    assert cli.main(["report", str(ledger)]) == 2
+    captured = capsys.readouterr()
+    for text in (captured.out, captured.err):
+        assert_tame(text)
+        assert r"\x1b" in text
+
+
+def test_controls_are_shown() -> None:
+    assert show_controls("a\tb\nc é 漢") == "a\tb\nc é 漢"
+    assert show_controls("\x00\x7f\x85\u2028\udc80") == r"\x00\x7f\x85\u2028\udc80"
+    assert name_place("/tmp/a\nb", 3) == r"/tmp/a\nb:3".replace(r"\n", r"\x0a")

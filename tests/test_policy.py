@@ -16,11 +16,15 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from versions import newer_torch
 
 import safe_numpy
 from safe_numpy import ConversionWarning, Mode, get_mode, mode, set_mode
 from safe_numpy.config import modes as _modes
 from safe_numpy.config.setting import Setting
+from safe_numpy.diagnosis.facts import Door
+from safe_numpy.guard.doors import guard_method
+from safe_numpy.guard.failure import Outcome
 from safe_numpy.guard.warn import HazardMemory
 
 LOW = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
@@ -338,3 +342,30 @@ def test_threads_that_meet_at_a_new_line_warn_once(kind: str) -> None:
         for thread in threads:
             thread.join()
     assert len(shown) == 1
+
+
+@newer_torch
+def test_what_must_not_be_copied_is_not() -> None:
+    x, y = torch.ones(2, dtype=torch.cfloat).conj(), torch.ones(2, requires_grad=True)
+    safe_numpy.report(reset=True)
+    with mode("permissive"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)
+        with pytest.raises(safe_numpy.ConversionError):
+            np.from_dlpack(x, copy=False)
+        assert np.shares_memory(np.from_dlpack(y, copy=False), y.detach().numpy())
+        assert np.from_dlpack(x).tolist() == [1, 1]
+    assert safe_numpy.report(reset=True).totals["count"] == 2
+
+
+def test_the_first_error_is_the_one_that_comes_out() -> None:
+    """Where what was converted cannot be exported either."""
+
+    def export(x: Any) -> Any:
+        raise AttributeError("no such device") if x == "converted" else BufferError("stock")
+
+    guarded = guard_method(
+        Any, Door.DLPACK, export, respond=lambda *failure: Outcome("converted"), finish=lambda x: export(x)
+    )
+    with pytest.raises(BufferError, match="stock") as caught:
+        guarded("x")
+    assert caught.value.__notes__ == ["safe_numpy tried to convert it: AttributeError: no such device"]

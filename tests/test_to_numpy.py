@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from processes import run
 from zoo import F32, assert_same, floats, grads
 
 import safe_numpy
@@ -275,3 +276,29 @@ def test_a_tensor_that_answers_nothing_is_diagnosed_all_the_same(policy: Any) ->
         to_numpy(x)
     assert caught.value.site is not None
     assert caught.value.site.filename == __file__
+
+
+@pytest.mark.parametrize("name", ["requires_grad", "dtype", "is_cpu", "layout", "device"])
+def test_a_class_whose_attributes_raise(name: str) -> None:
+    """Its own ``numpy()``, which asks for none of them, works."""
+
+    def fail(self: Any) -> Any:
+        raise RuntimeError(f"no {name} here")
+
+    cls: Any = type("Odd", (torch.Tensor,), {name: property(fail)})
+    assert_same(to_numpy([torch.ones(2).as_subclass(cls)])[0], np.ones(2, np.float32))
+
+
+def test_a_stand_in_for_a_framework() -> None:
+    out = run("""
+        import sys, types
+        import safe_numpy, warnings
+        warnings.simplefilter("ignore")
+        for stand_in in (types.ModuleType("torch"), object()):
+            sys.modules["torch"] = stand_in
+            print(safe_numpy.to_numpy({"a": 1, "b": [range(2)]}))
+        del sys.modules["torch"]
+        import torch
+        print(safe_numpy.to_numpy([torch.ones(2, requires_grad=True)]))
+    """)
+    assert out.splitlines() == ["{'a': 1, 'b': [range(0, 2)]}"] * 2 + ["[array([1., 1.], dtype=float32)]"]

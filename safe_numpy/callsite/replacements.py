@@ -330,7 +330,7 @@ def walk_all(node: ast.AST) -> set[ast.AST | None]:
     return set(ast.walk(node))
 
 
-_LOOP_FORMS: dict[type, str] = {
+LOOP_FORMS: dict[type, str] = {
     list: "[{fix} for {t} in {text}]",
     deque: "[{fix} for {t} in {text}]",
     tuple: "tuple({fix} for {t} in {text})",
@@ -343,7 +343,7 @@ def write_loop(text: str, container: Any, depth: int = 0) -> str | None:
     elements = _get_elements(container)
     if not 0 < len(elements) <= _MOST_ELEMENTS:
         return None
-    if len({type(e) for e in elements}) == 1 and type(elements[0]) in _LOOP_FORMS:
+    if len({type(e) for e in elements}) == 1 and type(elements[0]) in LOOP_FORMS:
         inner = {write_loop("row", e, depth + 1) for e in elements} if depth == 0 else set()
         fix = inner.pop() if len(inner) == 1 else None
         is_deep = fix is None or " in row" not in fix or fix.count(" in ") > 1
@@ -354,7 +354,7 @@ def write_loop(text: str, container: Any, depth: int = 0) -> str | None:
 
 def put_in_loop(text: str, container: Any, fix: str, variable: str) -> str | None:
     """Return the code that gives a container like one called `text`, of what `fix` makes of each element."""
-    form = _LOOP_FORMS.get(type(container))
+    form = LOOP_FORMS.get(type(container))
     return None if form is None else form.format(fix=fix, t=variable, text=text, name=put_in_parentheses(text))
 
 

@@ -10,7 +10,7 @@ from safe_numpy.diagnosis.causes import Plan
 from safe_numpy.diagnosis.facts import NOTHING_READ, Facts, Problem, Reading, Sharer, Site, Stays, Subject
 from safe_numpy.messages import phrases
 from safe_numpy.messages.layout import Displayed, Message, Row
-from safe_numpy.messages.units import find_rank, format_bytes, name_place
+from safe_numpy.messages.units import find_rank, format_bytes, name_place, show_controls
 
 _LONGEST_WORD = 12
 """a longer name would push every line to the right"""
@@ -167,7 +167,7 @@ class Diagnosis(Displayed):
         rank = find_rank()
         share = sharing if self.shares_memory else "the array is a copy"
         before = f"{rank}: " if rank else ""
-        return f"{before}{who} became a NumPy array: {deeds}; {share}. {self._write_out()}"
+        return show_controls(f"{before}{who} became a NumPy array: {deeds}; {share}. {self._write_out()}")
 
     def _write_out(self) -> str:
         """Return the code to write instead of what permissive mode did."""

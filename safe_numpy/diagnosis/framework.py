@@ -206,8 +206,31 @@ class Framework(Protocol):
 def iterate_loaded() -> Iterator[Framework]:
     """Yield the frameworks that this program has imported."""
     for module in FRAMEWORKS:
-        if sys.modules.get(module) is not None:
-            yield load_framework(module)
+        framework = _find_whole(module)
+        if framework is not None:
+            yield framework
+
+
+_strange: dict[str, object] = {}
+"""what stands in `sys.modules` for a framework, and is none: a stand-in of somebody's tests, a stub"""
+
+
+def _find_whole(module: str) -> Framework | None:
+    """Return our side of a framework that the program has imported; None where it has not, or only a stand-in."""
+    imported = sys.modules.get(module)
+    if imported is None or _strange.get(module) is imported:
+        return None
+    try:
+        return load_framework(module)
+    except Exception:
+        if any(_is_being_imported(name) for name in (module, FRAMEWORKS[module])):
+            raise
+        _strange[module] = imported
+        return None
+
+
+def _is_being_imported(name: str) -> bool:
+    return getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False) is True
 
 
 @functools.cache

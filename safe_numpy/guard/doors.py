@@ -9,6 +9,7 @@ from typing import Any
 from safe_numpy.diagnosis.facts import Door
 from safe_numpy.guard.failure import STOCK, Outcome
 from safe_numpy.guard.guard import Guard
+from safe_numpy.messages.phrases import note_failed_conversion
 
 
 def guard_method(
@@ -16,7 +17,7 @@ def guard_method(
     door: Door,
     stock: Callable[..., Any],
     *,
-    respond: Callable[[Exception, Any, Door], Outcome] | None = None,
+    respond: Callable[..., Outcome] | None = None,
     is_ours: Callable[..., bool] | None = None,
     inspect: Callable[[Any], Outcome | None] | None = None,
     finish: Callable[..., Any] | None = None,
@@ -27,7 +28,7 @@ def guard_method(
         guard: answers a failure.
         door: what the method is.
         stock: the method.
-        respond: answers in the guard's place.
+        respond: answers in the guard's place; takes what `Guard.respond` takes.
         is_ours: tells by the arguments whether a failure is a conversion's.
         inspect: looks at a tensor for which stock worked; may return an outcome with an error.
         finish: makes of the outcome's value, and the arguments, what the method returns.
@@ -44,7 +45,9 @@ def guard_method(
             try:
                 outcome = STOCK
                 if is_ours is None or is_ours(*args, **kwargs):
-                    outcome = respond(error, self, door)
+                    # np.asarray and np.from_dlpack hand on that they were told not to copy
+                    is_free = kwargs.get("copy") is not False
+                    outcome = respond(error, self, door) if is_free else respond(error, self, door, may_copy=False)
             except Exception:
                 outcome = STOCK  # the stack is full: there is no room for the guard's first frame
             del self  # here and below: the traceback holds this frame, which must not hold the tensor
@@ -52,7 +55,14 @@ def guard_method(
                 raise
             if outcome.is_error:
                 raise outcome.take_error() from outcome.cause
-            return outcome.value if finish is None else finish(outcome.value, *args, **kwargs)
+            if finish is None:
+                return outcome.value
+            try:
+                return finish(outcome.value, *args, **kwargs)
+            except Exception as failure:  # the user's own error is the first one
+                error.add_note(note_failed_conversion(failure))
+            del outcome
+            raise
         if inspect is not None:
             try:
                 found = inspect(self)

@@ -45,7 +45,7 @@ class Guard:
         """False once uninstalled: another library may still hold the guarded functions"""
         self._hazards = HazardMemory()
 
-    def respond(self, error: Exception, x: Any, door: Door) -> Outcome:
+    def respond(self, error: Exception, x: Any, door: Door, may_copy: bool = True) -> Outcome:
         """Say what the guarded function, which calls this, is to do about a stock `error`."""
         if isinstance(error, ConversionError) or INSIDE.busy or not self.active:
             return STOCK
@@ -60,6 +60,8 @@ class Guard:
             plan = examine(self.framework, x, door)
             if not plan.problems:
                 return STOCK
+            if mode is _PERMISSIVE and plan.copies and not may_copy:
+                plan = plan.refuse()
             if mode is not _PERMISSIVE or plan.is_refused or _is_unwanted(door):
                 return Outcome(error=self._explain(error, x, door, direct, plan))
             try:
@@ -245,8 +247,14 @@ def convert_tensor(framework: Framework, x: Any, find_path: Callable[[], str]) -
     Raises:
         ConversionError: it cannot be converted; the message calls the tensor by its path in the user's nesting.
     """
-    plan = framework.foresee(x) or examine(framework, x)
     was_busy, INSIDE.busy = INSIDE.busy, True
+    try:
+        plan = framework.foresee(x) or examine(framework, x)
+    except Exception:  # a class that computes what is asked of it, and fails: its `numpy()` may ask nothing of that
+        try:
+            return x.numpy()
+        finally:
+            INSIDE.busy = was_busy
     try:
         if not plan.is_refused:
             return plan.run(x, Door.NUMPY)

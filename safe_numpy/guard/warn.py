@@ -16,7 +16,7 @@ from safe_numpy.diagnosis.framework import Introspection, make_plan
 from safe_numpy.errors.pages import HazardWarning, SeveredGradientWarning
 from safe_numpy.guard.failure import read_source
 from safe_numpy.messages.phrases import warn_severed
-from safe_numpy.messages.units import get_rank
+from safe_numpy.messages.units import get_rank, show_controls
 
 _MOST_HAZARDS = 10_000
 
@@ -84,7 +84,7 @@ class HazardMemory:
         name = _find_name(frame, x, plan) if plan is not None else None
         subject = plan and (f"`{name}` ({plan.subject})" if name else str(plan.subject))
         text = template.format(subject=subject, detail=detail, x=name or "x")
-        warn_at(locate(frame), frame, HazardWarning(text))
+        warn_at(locate(frame), frame, HazardWarning(show_controls(text)))
         self._known[id(frame.f_code), frame.f_lineno] = frame.f_code  # keeps the id from being used again
 
 

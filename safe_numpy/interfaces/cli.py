@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from safe_numpy.config.modes import MODE, Mode
-from safe_numpy.messages.units import suggest
+from safe_numpy.messages.units import show_controls, suggest
 from safe_numpy.version import __version__
 
 _RUN_OPTIONS = ("--mode", "-h", "--help")
@@ -102,6 +102,13 @@ def _make_arguments() -> argparse.ArgumentParser:
     )
     _add_paths(fix)
     fix.add_argument("--apply", action="store_true", help="write the files, each at one stroke")
+    fix.add_argument(
+        "--root",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="touch only files below it, by default the working directory; may be given several times",
+    )
     fix.set_defaults(command=_fix)
     return parser
 
@@ -122,10 +129,14 @@ def _read_ledgers(paths: Sequence[Path]) -> Any:
         except NoLedgerError as error:
             if file in paths:
                 raise
-            print(f"safe-numpy: {error}: passed over", file=sys.stderr)
+            _say_failure(f"{error}: passed over")
     if not reports:
         raise FileNotFoundError(f"no ledger in {', '.join(map(str, paths))}")
     return merge_reports(reports)
+
+
+def _say_failure(what: object) -> None:
+    print(show_controls(f"safe-numpy: {what}"), file=sys.stderr)
 
 
 def _report(parsed: argparse.Namespace) -> int:
@@ -134,7 +145,7 @@ def _report(parsed: argparse.Namespace) -> int:
         if parsed.json is not None:
             whole.to_json(parsed.json)
     except (OSError, ValueError) as error:
-        print(f"safe-numpy: {error}", file=sys.stderr)
+        _say_failure(error)
         return 2
     print(whole)
     return 0
@@ -144,23 +155,23 @@ def _fix(parsed: argparse.Namespace) -> int:
     try:
         whole = _read_ledgers(parsed.paths)
         from safe_numpy.interfaces.codemod import plan_rewritings
-        from safe_numpy.ledger.files import replace_file
 
-        rewritings, skipped = plan_rewritings(whole)
+        rewritings, skipped = plan_rewritings(whole, parsed.root or [Path()])
         for rewriting in rewritings:
-            print(rewriting.diff(), end="")
+            diff = rewriting.diff()  # for `patch` as it is; a terminal would obey what stands in the file
+            print(show_controls(diff) if sys.stdout.isatty() else diff, end="")
             if parsed.apply:
-                replace_file(rewriting.path, rewriting.new)
+                rewriting.write()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "libcst":
             raise
         print("safe-numpy: fix needs libcst: pip install 'safe-numpy[fix]'", file=sys.stderr)
         return 2
     except (OSError, ValueError) as error:
-        print(f"safe-numpy: {error}", file=sys.stderr)
+        _say_failure(error)
         return 2
     for left in skipped:
-        print(f"{left.place}: left as it is: {left.reason}", file=sys.stderr)
+        print(show_controls(f"{left.place}: left as it is: {left.reason}"), file=sys.stderr)
     count = sum(rewriting.count for rewriting in rewritings)
     verb = "rewritten" if parsed.apply else "to rewrite; --apply does it"
     files = f" in {len(rewritings)} file{'' if len(rewritings) == 1 else 's'}" if rewritings else ""
@@ -203,6 +214,6 @@ def _autoload(parsed: argparse.Namespace) -> int:
     try:
         print(getattr(autoload, f"switch_{parsed.switch}" if parsed.switch != "status" else "describe")())
     except OSError as error:
-        print(f"safe-numpy: {error}", file=sys.stderr)
+        _say_failure(error)
         return 1
     return 0

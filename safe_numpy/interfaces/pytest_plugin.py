@@ -13,6 +13,7 @@ from safe_numpy.installing import install
 from safe_numpy.ledger.baseline import Accepted, Baseline, read_baseline, render_baseline
 from safe_numpy.ledger.files import replace_file
 from safe_numpy.ledger.report import Report, from_plain, merge_reports, report, to_plain
+from safe_numpy.messages.units import show_controls
 from safe_numpy.postmortem.why import find_unsaid
 
 _HAZARDS = "safe_numpy_hazards"
@@ -122,8 +123,9 @@ class Plugin:
             except OSError as error:
                 text = f"the baseline could not be written: {error}"
             terminalreporter.section("safe_numpy: baseline")
-            terminalreporter.line(text)
+            terminalreporter.line(show_controls(text))
         elif gone := sorted(baseline.accepted - baseline.met):
             terminalreporter.section("safe_numpy: baseline")
             for hazard in gone:
-                terminalreporter.line(f"did not occur in this run: {hazard.file}, {hazard.function}: {hazard.line}")
+                text = f"did not occur in this run: {hazard.file}, {hazard.function}: {hazard.line}"
+                terminalreporter.line(show_controls(text))

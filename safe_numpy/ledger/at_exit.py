@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safe_numpy.config.setting import SWITCH, clean_word
-from safe_numpy.messages.units import get_rank
+from safe_numpy.messages.units import get_rank, show_controls
 from safe_numpy.patching import when_imported
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def watch(ledger: Ledger) -> None:
 
     def notice() -> None:
         arm()
-        if _state.is_armed and ledger.due == float("inf") and _find_file() is not None and not _state.has_failed:
+        if _state.is_armed and ledger.due == float("inf") and not _state.has_failed and _is_kept_up():
             ledger.due = 0.0
 
     def keep() -> None:
@@ -97,10 +97,21 @@ def _complain(text: str) -> None:
     if text == _state.complaint:
         return
     _state.complaint = text
+    text = show_controls(text)
     try:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
     except Exception:  # the user's filters make an error of it, which nobody could catch here
         print(f"safe_numpy: {text}", file=sys.stderr)
+
+
+def _is_kept_up() -> bool:
+    """Tell whether the report goes to a file that may be written several times: a pipe gets the last one alone."""
+    file = _find_file()
+    if file is None:
+        return False
+    from safe_numpy.ledger.files import can_replace
+
+    return can_replace(file)
 
 
 def _is_owner() -> bool:

@@ -29,6 +29,15 @@ OTHER_SITES = Site("other", 0, "")
 """all the sites beyond those"""
 
 
+BOOKED_OBSTACLES: dict[str, str] = {
+    "unread": "the line does not say which expression is the tensor",
+    "learnt": "a gradient is computed of the result, and no array has one: stay with tensors there",
+    "conflict": "tensors of different dtypes or layouts came by, and no one expression is right for all",
+    "versions": "several versions of the file ran",
+}
+"""why a line cannot be rewritten, as far as that is known when it is booked"""
+
+
 class Figures(NamedTuple):
     """What is counted."""
 
@@ -79,7 +88,7 @@ class Record:
     edits: tuple[Edit, ...] = ()
     """what to change in the file; several for one instruction, if tensors there needed different things"""
     obstacle: str = ""
-    """why the edits are not all there is to do: a key of `codemod.OBSTACLES`"""
+    """why the edits are not all there is to do: a key of `BOOKED_OBSTACLES`"""
     file_digest: str = ""
     """of the text that ran; see `digest_lines`"""
     solved: int = 0

@@ -7,14 +7,14 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from safe_numpy.diagnosis.facts import Edit, Site
 from safe_numpy.diagnosis.framework import iterate_loaded
-from safe_numpy.ledger.files import NoLedgerError, read_ledger, write_ledger
+from safe_numpy.ledger.files import read_ledger, write_ledger
 from safe_numpy.ledger.ledger import LEDGER, NO_FIGURES, Figures, Record, join
 from safe_numpy.ledger.table import tabulate
 from safe_numpy.messages.layout import Displayed, Table
@@ -192,13 +192,13 @@ def to_plain(report: Report) -> dict[str, Any]:
 
 
 def from_plain(plain: Mapping[str, Any]) -> Report:
-    """Return the report that `to_plain` made this of.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is not what `to_plain` makes.
-    """
+    """Return the report that `to_plain` made this of."""
     records = tuple(_parse_record(row) for row in plain["rows"])
-    return Report(_sort(records), tuple(Process(**process) for process in plain["processes"]))
+    return Report(_sort(records), tuple(_parse_process(process) for process in plain["processes"]))
+
+
+def _parse_process(plain: Mapping[str, Any]) -> Process:
+    return Process(**{field.name: plain[field.name] for field in fields(Process) if field.name in plain})
 
 
 def _parse_record(row: Mapping[str, Any]) -> Record:
@@ -227,11 +227,7 @@ def read_report(path: Path) -> Report:
         OSError: it cannot be read.
         NoLedgerError: it is none.
     """
-    plain = read_ledger(path)
-    try:
-        return from_plain(plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NoLedgerError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    return from_plain(read_ledger(path))
 
 
 def _to_position(pair: Sequence[int]) -> tuple[int, int]:

@@ -10,9 +10,11 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
+
+from safe_numpy.messages.units import show_controls
 
 _COLUMNS = 100
 _Line = list[tuple[str, str]]
@@ -67,13 +69,22 @@ class Message:
         return "\n".join("".join(paint(style, text) for style, text in line) for line in self._lay_out())
 
     def _lay_out(self) -> Iterator[_Line]:
-        width = max((len(row.word) for block in self.blocks for row in block), default=0) + 2
-        yield from ([("headline", line)] for line in _fill_lines(self.headline, _COLUMNS))
-        for i, block in enumerate(self.blocks):
+        blocks = [[_clean_row(row) for row in block] for block in self.blocks]
+        width = max((len(row.word) for block in blocks for row in block), default=0) + 2
+        yield from ([("headline", line)] for line in _fill_lines(show_controls(self.headline), _COLUMNS))
+        for i, block in enumerate(blocks):
             if i and block:
                 yield []
             for row in block:
                 yield from _lay_out_row(row, width)
+
+
+def _clean_row(row: Row) -> Row:
+    """Return a row without anything that a terminal would obey."""
+    if row.word.isprintable() and row.text.isprintable() and row.aside.isprintable():
+        return row
+    word, aside = show_controls(row.word, ""), show_controls(row.aside, "")
+    return replace(row, word=word, text=show_controls(row.text), aside=aside)
 
 
 def _lay_out_row(row: Row, width: int) -> Iterator[_Line]:
@@ -123,6 +134,15 @@ class Table:
     """so many columns hold figures, which stand to the right"""
     rows: Sequence[TableRow]
     notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        rows = [
+            replace(row, cells=tuple(show_controls(c, "") for c in row.cells), code=show_controls(row.code))
+            for row in self.rows
+        ]
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "headline", show_controls(self.headline))
+        object.__setattr__(self, "notes", [show_controls(note) for note in self.notes])
 
     def to_text(self) -> str:
         """Return plain text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safe_numpy.messages.units import join_names, name_place
+from safe_numpy.messages.units import join_names, name_place, show_controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,14 @@ def warn_severed(names: Sequence[str], filename: str, lineno: int, expression: s
     who = join_names([*names[:_MOST_NAMES], *([f"{others} others"] if others > 0 else [])])
     place = f"{name_place(filename, lineno)} `{expression}`".removesuffix(" ``")
     path = "its path was" if len(names) == 1 else "their paths were"
-    return f"{who} got no gradient; {path} cut at {place}"
+    return show_controls(f"{who} got no gradient; {path} cut at {place}")
 
 
 def note_own_failure(error: Exception) -> str:
     """Return the one line that is added to the user's error when our own code failed."""
-    return f"safe_numpy could not explain this ({type(error).__name__}: {error})"
+    return show_controls(f"safe_numpy could not explain this ({type(error).__name__}: {error})")
 
 
 def note_failed_conversion(error: Exception) -> str:
     """Return the line that is added when permissive mode tried, and the conversion itself failed."""
-    return f"safe_numpy tried to convert it: {type(error).__name__}: {error}"
+    return show_controls(f"safe_numpy tried to convert it: {type(error).__name__}: {error}")

@@ -13,6 +13,22 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""what a terminal obeys instead of showing it, what turns the direction of a text, and what cannot be encoded"""
+
+
+def show_controls(text: str, kept: str = "\n\t") -> str:
+    """Return a text with its control characters as ``\\x1b``: names, paths and files may come from anybody."""
+    if text.isprintable():
+        return text
+    return _CONTROLS.sub(lambda match: match[0] if match[0] in kept else _escape(match[0]), text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
 def parse_size(text: str) -> int | None:
     """Return the bytes that `text` states (``1_000_000``, ``8GiB``, ``512 MB``; units are powers of 1024)."""
     match = _SIZE.fullmatch(text.strip().strip("\"'").replace("_", ""))
@@ -69,12 +85,12 @@ def name_place(filename: str, lineno: int) -> str:
     with suppress(Exception):  # no IPython, or one before 8.0
         cell = sys.modules["IPython"].get_ipython().compile.format_code_name(filename)
     if cell:
-        return f"{' '.join(cell)}, line {lineno}"  # ``Cell In[5]``, as IPython's own tracebacks say
+        return f"{show_controls(' '.join(cell), '')}, line {lineno}"  # ``Cell In[5]``, as IPython's own tracebacks say
     with suppress(OSError, ValueError):  # the working directory is gone, or on another drive
         relative = os.path.relpath(filename)
         if not filename.startswith("<") and not relative.startswith(os.pardir):
-            return f"{relative}:{lineno}"
-    return f"{filename}:{lineno}"
+            filename = relative
+    return f"{show_controls(filename, '')}:{lineno}"
 
 
 RankSource = Callable[[], tuple[int, int] | None]

@@ -198,7 +198,7 @@ def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
         _guard,
         Door.DLPACK,
         stock,
-        respond=lambda *failure: _guard.respond(*failure),  # the guard of the moment
+        respond=lambda *failure, **how: _guard.respond(*failure, **how),  # the guard of the moment
         # NumPy asks by keywords of newer torch first, and then without them: stock rejects them
         # (https://github.com/numpy/numpy/blob/v2.4.0/numpy/_core/src/multiarray/dlpack.c#L523-L540)
         is_ours=lambda *args, **kwargs: all(name in known for name in kwargs),
