@@ -51,6 +51,12 @@ class _Applied(NamedTuple):
         return True
 
 
+def _find_mark(function: Any) -> Any:
+    """Return the record of a patch of ours; none for a wrapper of somebody's, which may show what it wraps has."""
+    mark = getattr(function, _MARK, None)
+    return mark if getattr(mark, "guarded", None) is function else None
+
+
 class PatchStack:
     """The patches that this copy of the package has in place."""
 
@@ -70,9 +76,8 @@ class PatchStack:
 
     def _apply(self, target: Target) -> None:
         owner, name = target.owner, target.name
-        while (earlier := getattr(vars(owner).get(name), _MARK, None)) is not None:
-            if not earlier.undo():
-                break
+        while (earlier := _find_mark(vars(owner).get(name))) is not None and earlier.undo():
+            pass
         own = vars(owner).get(name)
         # what is not there at all is looked up, and fails, as `object` does it
         inherited = getattr(owner, name, object.__getattribute__ if name == "__getattr__" else None)

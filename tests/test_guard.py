@@ -26,6 +26,7 @@ from safe_numpy.frameworks.torch import doors as door
 from safe_numpy.frameworks.torch.framework import FRAMEWORK, Torch
 from safe_numpy.guard import guard as _guard
 from safe_numpy.guard import warn as _warn
+from safe_numpy.patching import PatchStack
 
 
 def permit() -> Any:
@@ -157,7 +158,7 @@ def test_the_bodies_are_interchangeable() -> None:
         ("self", "_positional", "force")
     }
     assert {body.__defaults__ for body in BODIES} == {door._numpy_in_place.__defaults__}
-    assert {body.__code__.co_freevars for body in BODIES} == {()}, "their globals are the module's"
+    assert {body.__code__.co_freevars for body in BODIES} == {()}, "a code of one stands in the function of another"
     assert {body.__code__.co_kwonlyargcount for body in BODIES} == {0}
 
 
@@ -409,14 +410,15 @@ def test_doors_are_told_apart() -> None:
     seen = []
     guard = _guard.Guard(FRAMEWORK)
     guard._explain = lambda error, x, d, direct, plan: seen.append(d) or error  # type: ignore[method-assign,assignment,return-value]
-    before = door._guard
-    door._guard = guard
+    safe_numpy.uninstall()
+    patches = PatchStack()
+    patches.apply(FRAMEWORK.list_targets(guard))
     try:
         for call in (lambda x: x.numpy(), lambda x: x.numpy(force=True), np.asarray, np.sin):
             with pytest.raises(TypeError):
                 call(torch.ones(2, dtype=torch.bfloat16))
     finally:
-        door._guard = before
+        patches.undo()
     assert seen == [Door.NUMPY, Door.FORCE, Door.ARRAY, Door.ARRAY]
 
 

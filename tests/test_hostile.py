@@ -356,3 +356,35 @@ def test_controls_are_shown() -> None:
     assert show_controls("a\tb\nc é 漢") == "a\tb\nc é 漢"
     assert show_controls("\x00\x7f\x85\u2028\udc80") == r"\x00\x7f\x85\u2028\udc80"
     assert name_place("/tmp/a\nb", 3) == r"/tmp/a\nb:3".replace(r"\n", r"\x0a")
+
+
+@pytest.mark.parametrize("scope", [{}, {"__name__": None}, {"__name__": 3}])
+def test_code_without_a_name_is_warned_of(scope: dict[str, Any]) -> None:
+    code, x = compile("x.numpy()", "<made>", "exec"), torch.ones(2, requires_grad=True)
+    with safe_numpy.mode("permissive"), pytest.warns(safe_numpy.ConversionWarning, match="became a NumPy array"):
+        exec(code, {**scope, "x": x})
+
+
+@pytest.mark.parametrize("before", ["'a\fb'", "'a\x1cb\x85c\u2028d'", "1\n\f"])
+def test_a_form_feed_ends_no_line(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "old.py"
+    file.write_text(f"a = {before}\n\fdef convert(w):\n    b = 0\n    return w.numpy()\n", encoding="utf-8")
+    scope: dict[str, Any] = {}
+    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), scope)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        scope["convert"](torch.ones(2, requires_grad=True))
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.site is not None
+    assert caught.value.diagnosis.site.source == "return w.numpy()"
+
+
+def test_a_subclass_is_not_explained_twice() -> None:
+    class Shy(torch.Tensor):
+        @property
+        def requires_grad(self) -> bool:  # type: ignore[override]
+            raise KeyError("no")
+
+    x = torch.ones(2, requires_grad=True).as_subclass(Shy)
+    with pytest.raises(RuntimeError) as caught:
+        x.numpy()
+    assert caught.value.__notes__ == ["safe_numpy could not explain this (KeyError: 'no')"]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import inspect
 import os
 import threading
+import time
 import warnings
+from collections.abc import Generator, Iterator
 
 import pytest
 
 import safe_numpy
 from safe_numpy import Mode, get_mode, mode, set_mode
+from safe_numpy.config import modes
 
 
 @pytest.mark.parametrize(
@@ -124,8 +129,59 @@ def test_a_generator_cannot_be_decorated() -> None:
     def pieces():  # type: ignore[no-untyped-def]
         yield 1
 
-    with pytest.raises(TypeError, match=r"write `with mode\('off'\):` inside it"):
+    with pytest.raises(TypeError, match=r"write `with mode\('off'\):` inside it around statements that do not yield"):
         mode("off")(pieces)
+
+
+def yield_in(word: str) -> Generator[int, None, None]:
+    with mode(word):
+        yield 1
+        yield 2
+
+
+def test_a_generator_closed_inside_another_block_takes_its_own_off() -> None:
+    pieces = yield_in("permissive")
+    next(pieces)
+    assert get_mode() is Mode.PERMISSIVE, "it holds in the caller: Python has no context of a generator's own"
+    with mode("strict", dtype="raise"):
+        with mode("explain"):
+            pieces.close()
+            assert get_mode() is Mode.EXPLAIN
+            assert modes.find_demand() is Mode.STRICT
+        assert get_mode() is Mode.STRICT
+        assert modes.find_demand() is Mode.STRICT
+        assert modes.DTYPE.get() == "raise"
+    assert get_mode() is Mode.EXPLAIN
+    assert modes.find_demand() is Mode.EXPLAIN
+
+
+def test_two_generators_that_end_in_the_order_in_which_they_began() -> None:
+    for _ in zip(yield_in("permissive"), yield_in("strict"), strict=True):
+        assert get_mode() is Mode.STRICT
+    assert get_mode() is Mode.EXPLAIN
+
+
+def test_a_generator_closed_in_another_thread_takes_nobodys_off() -> None:
+    pieces = yield_in("permissive")
+    threading.Thread(target=next, args=(pieces,)).start()
+    while get_mode() is not Mode.EXPLAIN or inspect.getgeneratorstate(pieces) != "GEN_SUSPENDED":
+        time.sleep(0.001)
+    with mode("strict"):
+        pieces.close()
+        assert get_mode() is Mode.STRICT
+    assert get_mode() is Mode.EXPLAIN
+
+
+def test_context_managers_made_of_generators_hold_the_mode() -> None:
+    with manage():
+        assert get_mode() is Mode.PERMISSIVE
+    assert get_mode() is Mode.EXPLAIN
+
+
+@contextlib.contextmanager
+def manage() -> Iterator[None]:
+    with mode("permissive"):
+        yield
 
 
 def test_threads_and_tasks_do_not_see_each_other() -> None:

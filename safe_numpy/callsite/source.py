@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dis
 import hashlib
+import io
 import linecache
 import re
 import sys
@@ -189,7 +190,7 @@ def _get_command(code: CodeType) -> Sequence[str]:
         whole = compile(command, "<string>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return ()
-    return command.splitlines(keepends=True) if code in _walk_code(whole) else ()
+    return split_lines(command) if code in _walk_code(whole) else ()
 
 
 def _walk_code(code: CodeType) -> Iterator[CodeType]:
@@ -262,7 +263,12 @@ def _skip_precall(code: CodeType, lasti: int) -> int:
 
 
 def _parse(filename: str, text: str) -> executing.Source:
-    return executing.Source(filename, text.splitlines(keepends=True))
+    return executing.Source(filename, split_lines(text))
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines as Python counts them: `str.splitlines` takes a form feed, too, for the end of one."""
+    return io.StringIO(text, newline=None).readlines()
 
 
 def _cut(lines: Sequence[str], lineno: int) -> Iterator[str]:
@@ -297,4 +303,6 @@ def _frame_block(lines: Sequence[str], start: int, lineno: int, indent: int) -> 
 
 def _measure_indent(line: str) -> int | None:
     text = line.strip()
-    return None if not text or text.startswith("#") else len(line) - len(line.lstrip())
+    if not text or text.startswith("#"):
+        return None
+    return len(line[: len(line) - len(line.lstrip())].rpartition("\f")[2])  # which begins the line anew

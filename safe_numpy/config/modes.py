@@ -136,6 +136,10 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
 
     One instance may be entered again, nested and from several threads: it holds no state of its own.
 
+    Around a ``yield`` it holds in the code that the generator yields to as well, until the generator leaves the block:
+    Python knows no context of a generator's own. Fixtures and `contextlib.contextmanager` live by that; a generator
+    that is looped over should not do it.
+
     Args:
         mode: a `Mode` or its word.
         dtype: what a tensor of low precision (bfloat16, float8, complex32) becomes: ``"float32"``; ``"ml_dtypes"``, the
@@ -150,7 +154,7 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
 
     Raises:
         ValueError: something is not what was expected, or has no meaning in this mode.
-        TypeError: it decorates a generator, whose body runs in pieces; write ``with mode(...)`` inside it.
+        TypeError: it decorates a generator, whose body runs in pieces, between its caller's own code.
     """
 
     def __init__(
@@ -166,18 +170,20 @@ class mode(ContextDecorator):  # noqa: N801 - it is used as a function is
 
     def __enter__(self) -> None:
         _wake(self._values["mode"])
-        _note_block(settings.enter_block(self._values))
+        _note_block(settings.enter_block(self._values, self))
 
     def __exit__(self, *exc_info: object) -> None:
-        settings.leave_block()
+        for block in settings.leave_block(self):
+            _note_block(block)
 
     def __call__(self, func: _Function) -> _Function:
         """Return `func`, which runs in the mode; it may be a coroutine function."""
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             word = self._values["mode"].value
             raise TypeError(
-                f"mode({word!r}) cannot decorate the generator {func.__qualname__}: its body runs in "
-                f"pieces, between its caller's own code; write `with mode({word!r}):` inside it"
+                f"mode({word!r}) cannot decorate the generator {func.__qualname__}: its body runs in pieces, between "
+                f"its caller's own code; decorate the function that loops over it, or write `with mode({word!r}):` "
+                "inside it around statements that do not yield: around a `yield` it would hold in the caller as well"
             )
         if not inspect.iscoroutinefunction(func):
             return super().__call__(func)

@@ -103,29 +103,46 @@ class Setting(Generic[_Value]):
 class Block:
     """An enclosing block, linked to the one around it. A context that was copied in it holds it as well."""
 
-    __slots__ = ("__weakref__", "outer", "values")
+    __slots__ = ("__weakref__", "maker", "outer", "own", "values")
 
-    def __init__(self, values: Mapping[str, Any], outer: Block | None) -> None:
-        self.values = values
+    def __init__(self, own: Mapping[str, Any], outer: Block | None, maker: object) -> None:
+        self.own = own
+        """what it says"""
+        self.values: Mapping[str, Any] = {**outer.values, **own} if outer is not None else own
         """what holds in it: what it says, and what the blocks around it say of the rest"""
         self.outer = outer
+        self.maker = maker
+        """who enters it and leaves it"""
 
 
 _block: ContextVar[Block | None] = ContextVar("safe_numpy_block", default=None)
 
 
-def enter_block(values: Mapping[str, Any]) -> Block:
+def enter_block(values: Mapping[str, Any], maker: object) -> Block:
     """Have these values hold until `leave_block`, in this thread and asyncio task alone."""
-    outer = _block.get()
-    block = Block({**outer.values, **values} if outer is not None else values, outer)
+    block = Block(values, _block.get(), maker)
     _block.set(block)
     return block
 
 
-def leave_block() -> None:
-    """Restore what held before."""
-    block = _block.get()
-    _block.set(block and block.outer)
+def leave_block(maker: object) -> list[Block]:
+    """Take off the innermost block of `maker`; return those that were entered in it, made anew without it.
+
+    There are some where a generator is closed inside of a block of its caller's. Where there is none of `maker`, since
+    a generator is closed in another context than it ran in, nothing is taken off.
+    """
+    inside, block = [], _block.get()
+    while block is not None and block.maker is not maker:
+        inside.append(block)
+        block = block.outer
+    if block is None:
+        return []
+    outer, anew = block.outer, []
+    for each in reversed(inside):
+        outer = Block(each.own, outer, each.maker)
+        anew.append(outer)
+    _block.set(outer)
+    return anew
 
 
 def clean_word(word: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from safe_numpy.diagnosis.facts import Door
+from safe_numpy.errors.pages import HazardWarning
 from safe_numpy.guard.failure import STOCK, Outcome
 from safe_numpy.guard.guard import Guard
 from safe_numpy.messages.phrases import note_failed_conversion
@@ -34,6 +35,8 @@ def guard_method(
         finish: makes of the outcome's value, and the arguments, what the method returns.
     """
     respond = respond or guard.respond
+    # of this function, since the module's globals may be gone at the interpreter's end, where a `__del__` converts
+    let_pass, passing = STOCK, HazardWarning
 
     # functools.wraps keeps the module's name, by which AutoGraph knows that it need not convert the function
     @functools.wraps(stock)
@@ -43,13 +46,13 @@ def guard_method(
         except Exception as error:
             __tracebackhide__ = True
             try:
-                outcome = STOCK
+                outcome = let_pass
                 if is_ours is None or is_ours(*args, **kwargs):
                     # np.asarray and np.from_dlpack hand on that they were told not to copy
                     is_free = kwargs.get("copy") is not False
                     outcome = respond(error, self, door) if is_free else respond(error, self, door, may_copy=False)
             except Exception:
-                outcome = STOCK  # the stack is full: there is no room for the guard's first frame
+                outcome = let_pass  # the stack is full: there is no room for the guard's first frame
             del self  # here and below: the traceback holds this frame, which must not hold the tensor
             if outcome.lets_pass:
                 raise
@@ -66,7 +69,9 @@ def guard_method(
         if inspect is not None:
             try:
                 found = inspect(self)
-            except (RecursionError, MemoryError):
+            except passing:
+                raise  # the user's filters make errors of our warnings
+            except Exception:
                 found = None  # as above
             if found is not None:
                 __tracebackhide__ = True

@@ -74,7 +74,9 @@ class Guard:
                 return Outcome(error=explained)
         except Exception as own:
             with contextlib.suppress(Exception):  # where memory or the stack is full, this fails too
-                error.add_note(phrases.note_own_failure(own))
+                note = phrases.note_own_failure(own)
+                if note not in getattr(error, "__notes__", ()):  # a subclass's numpy() comes by here twice
+                    error.add_note(note)
             return STOCK
         finally:
             INSIDE.busy = False

@@ -6,6 +6,9 @@ They are plain functions, which measured 1.1 times the bare call where a proxy o
 interpreter has no fast call for keyword-only ones
 (https://github.com/python/cpython/blob/v3.11.2/Python/specialize.c#L1175-L1184); and a body for each mode, of which one
 is in use. One wrong call is not seen, where stock raises a TypeError: ``x.numpy(v, force=v)``.
+
+What a function took for stock when it was made stays its stock: others may hold the function, and call it from what
+stands in the class by now. Were it told to call that, the two would call each other for ever.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -40,8 +44,9 @@ _has_function_mode: Callable[[], bool] = torch._C._is_torch_function_mode_enable
 _OWN_USERS = 3
 """of the storage of a tensor that shares it with no other: the tensor, its Python object, and the array's tensor"""
 
-_stock: Callable[..., Any]
-_guard: Guard
+_stock: Callable[..., Any] = torch._C.TensorBase.numpy
+_guard: Any = None
+"""each function that stands in the class has globals of its own, and those two there"""
 
 
 def _numpy(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -> Any:
@@ -83,8 +88,8 @@ def _numpy_permissive(self: Any, _positional: Any = _ABSENT, force: Any = _ABSEN
         try:
             plan = foresee(self) if type(self) in PLAIN else None
             array = NotImplemented if plan is None else _guard.convert_ahead(self, plan)
-        except (RecursionError, MemoryError):
-            array = NotImplemented
+        except Exception:
+            array = NotImplemented  # as in `_numpy`, or the modules that it needs are gone
         if array is not NotImplemented:
             return array
     __tracebackhide__ = True
@@ -128,25 +133,52 @@ def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -
 BODIES = {Mode.PERMISSIVE: _numpy_permissive, Mode.STRICT: _numpy_strict}
 """the modes that need another body than `_numpy`"""
 
-# One function for ever, since Dynamo knows it by its identity. Before Python 3.13 the interpreter learns to call it
-# anew each time that its code is set; since then its calls are not specialized any more
-# (https://github.com/python/cpython/blob/v3.13.5/Objects/funcobject.c#L255-L257).
-_numpy_in_place = FunctionType(_numpy.__code__, globals(), "numpy", _numpy.__defaults__)
-"""the function that stands in the class"""
+_in_place: WeakSet[FunctionType] = WeakSet()
+"""the functions that stand in the class, or that somebody who has patched over them may still call"""
+_numpys: WeakValueDictionary[int, FunctionType] = WeakValueDictionary()
+_dlpacks: WeakValueDictionary[int, Any] = WeakValueDictionary()
+"""by the id of their stock, which they hold; by identity, since a wrapper may say that it equals what it wraps"""
+_numpy_in_place: FunctionType
+"""the last that was put into the class"""
+_demand = SimpleNamespace(is_strict=False)
 
 
 def choose_body(mode: Mode) -> None:
-    """Have ``numpy()`` do what the most demanding mode that holds anywhere needs."""
+    """Have ``numpy()`` do what the most demanding mode that holds anywhere needs.
+
+    Before Python 3.13 the interpreter learns to call a function anew each time that its code is set; since then its
+    calls are not specialized any more
+    (https://github.com/python/cpython/blob/v3.13.5/Objects/funcobject.c#L255-L257).
+    """
     code = BODIES.get(mode, _numpy).__code__
-    if _numpy_in_place.__code__ is not code:
-        _numpy_in_place.__code__ = code
+    _demand.is_strict = mode is Mode.STRICT
+    for function in list(_in_place):
+        if function.__code__ is not code:
+            function.__code__ = code
 
 
 def guard_numpy(stock: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
-    """Return the guarded ``Tensor.numpy``, the same object each time."""
-    global _stock, _guard
-    _stock, _guard = stock, guard
-    numpy = _numpy_in_place
+    """Return the guarded ``Tensor.numpy``; for the same stock the same object: Dynamo knows it by its identity."""
+    global _numpy_in_place
+    numpy = _numpys.get(id(stock))
+    if numpy is None:
+        numpy = _numpys[id(stock)] = _make_numpy(stock)
+        _in_place.add(numpy)
+    numpy.__globals__["_guard"] = guard
+    _numpy_in_place = numpy
+    if stock is _stock:
+        when_imported("torch._dynamo", functools.partial(_teach_dynamo, numpy))
+    return numpy
+
+
+def _make_numpy(stock: Callable[..., Any]) -> FunctionType:
+    """Make a function whose globals are its own: a stock for each, and at the interpreter's end they outlive ours.
+
+    By then the module's own may be None, while somebody's ``__del__`` still converts.
+    """
+    own = {**globals(), "_stock": stock}
+    own["_numpy"] = FunctionType(_numpy.__code__, own, "_numpy", _numpy.__defaults__)
+    numpy = FunctionType(_numpy.__code__, own, "numpy", _numpy.__defaults__)
     numpy.__doc__ = stock.__doc__
     numpy.__module__, numpy.__qualname__ = "torch", "Tensor.numpy"  # where pickle finds it
     numpy.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -155,12 +187,11 @@ def guard_numpy(stock: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
             inspect.Parameter("force", inspect.Parameter.KEYWORD_ONLY, default=False),
         ]
     )
-    when_imported("torch._dynamo", _teach_dynamo)
     return numpy
 
 
 @functools.cache
-def _teach_dynamo(dynamo: object) -> None:
+def _teach_dynamo(numpy: FunctionType, dynamo: object) -> None:
     """Let ``torch.Tensor.numpy(x)``, unbound, be traced as the method call that it is: it would break the graph.
 
     https://github.com/pytorch/pytorch/pull/133712; the signature must be the same (pull/133813).
@@ -168,40 +199,46 @@ def _teach_dynamo(dynamo: object) -> None:
     if not hasattr(torch.compiler, "substitute_in_graph"):
         return  # torch 2.4, which cannot trace the unbound call without the guard either
 
-    @torch.compiler.substitute_in_graph(_numpy_in_place)
+    @torch.compiler.substitute_in_graph(numpy)
     def traceable(self: Tensor, *, force: bool = False) -> Any:
         return self.numpy(force=force)
 
 
 def guard_dlpack(stock: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
-    """Return the guarded ``Tensor.__dlpack__``, the same object each time."""
-    global _guard
-    _guard = guard
-    return _make_dlpack(stock)
+    """Return the guarded ``Tensor.__dlpack__``; for the same stock the same object: torch.overrides remembers it."""
+    dlpack: Any = _dlpacks.get(id(stock))
+    if dlpack is None:
+        dlpack = _dlpacks[id(stock)] = _make_dlpack(stock, guard)
+    dlpack.held.guard = guard
+    return dlpack  # type: ignore[no-any-return]
 
 
-@functools.cache  # one for ever here too: torch.overrides remembers it
-def _make_dlpack(stock: Callable[..., Any]) -> Callable[..., Any]:
+def _make_dlpack(stock: Callable[..., Any], guard: Guard) -> Any:
     known = inspect.signature(stock).parameters
+    held = SimpleNamespace(guard=guard)
+    # held here, since the module's globals may be gone at the interpreter's end
+    demand, plain, door, readonly, has_memory = _demand, PLAIN, Door.DLPACK, READONLY, is_dense_on_host
 
     def inspect_capsule(x: Any) -> Outcome | None:
-        found = _guard.check(x, Door.DLPACK) if _numpy_in_place.__code__ is _numpy_strict.__code__ else None
-        if found is None and (type(x) not in PLAIN or not is_dense_on_host(x)):
-            _guard.warn_hazard(x, EXPORTED, lambda frame: describe_export(x))
+        found: Outcome | None = held.guard.check(x, door) if demand.is_strict else None
+        if found is None and (type(x) not in plain or not has_memory(x)):
+            held.guard.warn_hazard(x, EXPORTED, lambda frame: describe_export(x))
         return found
 
     def export(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         # a capsule cannot be read-only, and many consumers let it be written to
-        return stock(x.clone() if READONLY.get() else x, *args, **kwargs)
+        return stock(x.clone() if readonly.get() else x, *args, **kwargs)
 
-    return guard_method(
-        _guard,
+    guarded: Any = guard_method(
+        guard,
         Door.DLPACK,
         stock,
-        respond=lambda *failure, **how: _guard.respond(*failure, **how),  # the guard of the moment
+        respond=lambda *failure, **how: held.guard.respond(*failure, **how),  # the guard of the moment
         # NumPy asks by keywords of newer torch first, and then without them: stock rejects them
         # (https://github.com/numpy/numpy/blob/v2.4.0/numpy/_core/src/multiarray/dlpack.c#L523-L540)
         is_ours=lambda *args, **kwargs: all(name in known for name in kwargs),
         inspect=inspect_capsule,
         finish=export,
     )
+    guarded.held = held
+    return guarded
