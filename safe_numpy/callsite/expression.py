@@ -198,9 +198,9 @@ def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Occu
 
 def walk_scope(statement: ast.stmt) -> Iterator[ast.expr]:
     """Yield the expressions of a statement that its own frame evaluates; those of a statement inside are not."""
-    pending: list[ast.AST] = [n for n in ast.iter_child_nodes(statement) if not isinstance(n, ast.stmt)]
+    pending = deque(n for n in ast.iter_child_nodes(statement) if not isinstance(n, ast.stmt))
     while pending:
-        node = pending.pop(0)
+        node = pending.popleft()
         if isinstance(node, ast.expr):
             yield node
         if not isinstance(node, _SCOPES):

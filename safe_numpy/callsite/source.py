@@ -25,6 +25,9 @@ from executing.executing import statement_containing_node
 _SMALL = 200
 """lines; a smaller file is parsed whole"""
 
+_MOST_TEXT = 100_000
+"""characters of one part of a file; more is not parsed: it is data, or made by a program, and takes seconds"""
+
 _MOST_CALLS = 1000
 _PRECALL = dis.opmap.get("PRECALL", -1)
 _PRECALL_SIZE = 4  # bytes: the instruction, and a cache
@@ -204,7 +207,7 @@ def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | No
     lines = tuple(get_lines(frame))
     filename = frame.f_code.co_filename
     fallback = None
-    for text in _cut(lines, lineno):
+    for text in _list_parts(lines, lineno):
         source = _parse(filename, text)
         if source.tree is None:
             continue
@@ -263,7 +266,12 @@ def _skip_precall(code: CodeType, lasti: int) -> int:
 
 
 def _parse(filename: str, text: str) -> executing.Source:
-    return executing.Source(filename, split_lines(text))
+    """Parse a part of a file; nothing is found in one that is too long."""
+    return executing.Source(filename, [] if _is_too_long(text) else split_lines(text))
+
+
+def _is_too_long(text: str) -> bool:
+    return len(text) > _MOST_TEXT and len(text.lstrip("\n")) > _MOST_TEXT
 
 
 def split_lines(text: str) -> list[str]:
@@ -275,7 +283,7 @@ def _cut(lines: Sequence[str], lineno: int) -> Iterator[str]:
     """Yield ever larger parts of a file that may be parsed for what stands at `lineno`, and at last the whole."""
     if not 0 < lineno <= len(lines):
         return
-    if len(lines) > _SMALL:
+    if len(lines) > _SMALL or sum(map(len, lines)) > _MOST_TEXT:
         limit = sys.maxsize
         for start in range(lineno, 0, -1):
             indent = _measure_indent(lines[start - 1])
@@ -287,6 +295,15 @@ def _cut(lines: Sequence[str], lineno: int) -> Iterator[str]:
                 if indent == 0:
                     break
     yield "".join(lines)
+
+
+def _list_parts(lines: Sequence[str], lineno: int) -> Iterator[str]:
+    """Yield the parts as `_cut` does; in the place of the first that is too long, the statement at the line alone."""
+    for text in _cut(lines, lineno):
+        if _is_too_long(text):
+            yield _frame_block(lines, lineno, lineno, _measure_indent(lines[lineno - 1]) or 0)
+            return
+        yield text
 
 
 def _frame_block(lines: Sequence[str], start: int, lineno: int, indent: int) -> str:

@@ -9,6 +9,7 @@ import ast
 import itertools
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -92,6 +93,9 @@ _SHOWING_ROOTS = frozenset({"plt", "ax", "axes", "sns", "wandb", "writer", "logg
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SCOPES = (*FUNCTIONS, ast.ClassDef, ast.Lambda)
+_MOST_TEXT = 150_000
+"""characters of a file, or of a function, beyond which nobody is kept waiting for where a value goes"""
+
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
@@ -129,6 +133,8 @@ def list_read_variables(function: Function) -> set[str]:
 def find_place(site: Site, trees: dict[str, ast.Module]) -> Place | None:
     """Return where `site` stands; None where that is not certain. Parses each text once, into `trees`."""
     text = read_around(site.filename, site.lineno)
+    if len(text) > _MOST_TEXT:
+        return None
     if text not in trees:
         try:
             trees[text] = ast.parse(text)
@@ -190,9 +196,9 @@ def walk_statements(scope: ast.AST) -> Iterator[ast.stmt]:
 
 def _walk_head(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a statement, the outer first, without the statements inside of it."""
-    pending = [node]
+    pending = deque([node])
     while pending:
-        current = pending.pop(0)
+        current = pending.popleft()
         yield current
         pending += [
             child
