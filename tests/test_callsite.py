@@ -156,6 +156,7 @@ def explain(act: Any) -> safe_numpy.ConversionError:
 
 LIBRARY = "import numpy as np\n\ndef draw(values):\n    return np.asarray(values)\n"
 LIBRARY += "\ndef fail(values):\n    return values.numpy()\n"
+LIBRARY += "\ndef fail_each(values):\n    return [v.numpy() for v in values]\n"
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, where: str = "site-packages") -> Any:
@@ -177,6 +178,26 @@ def test_an_installed_package_is_not_the_users(tmp_path: Path, monkeypatch: pyte
     assert (error.site.filename, error.site.library) == (__file__, library.__name__)
     assert error.diagnosis is not None
     assert error.diagnosis.fix == "library.draw(values.detach().numpy())"
+
+
+def test_a_library_that_asks_the_tensor_itself_is_given_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = install(tmp_path, monkeypatch, "asking")
+    x = torch.ones(2, requires_grad=True) * 2
+    half, xs = x.bfloat16(), [x, x * 3]
+    fixes = {
+        "library.fail(x.detach())": lambda: library.fail(x),
+        "library.fail(half.detach().float())": lambda: library.fail(half),
+        "library.fail_each([t.detach() for t in xs])": lambda: library.fail_each(xs),
+        "library.draw(x.detach().numpy())": lambda: library.draw(x),
+    }
+    for fix, act in fixes.items():
+        diagnosis = explain(act).diagnosis
+        assert diagnosis is not None
+        assert diagnosis.fix == fix
+        eval(fix)
+    with safe_numpy.mode("permissive"), pytest.warns(safe_numpy.ConversionWarning) as caught:
+        library.fail(x)
+    assert "Written out: library.fail(x.detach())" in str(caught[0].message)
 
 
 @pytest.mark.parametrize("variable", ["mine", "other, mine", "'mine'", '"other","mine"'])

@@ -111,7 +111,7 @@ class Replacements:
             return {} if text is None else {node: text}
         view = self._find_view(node)
         if view is not None:
-            return {} if (text := write_loop(self.running.find_text(node), view)) is None else {node: text}
+            return {} if (text := self._write_loop(node, view)) is None else {node: text}
         is_whole = self.running.node is None  # which operation failed is not known: a call may want tensors
         if is_whole or evaluator.is_harmless(node) or self._gives_iterator(node) or not self._is_suspect(node):
             return {}
@@ -219,7 +219,8 @@ class Replacements:
 
     def _render(self, node: ast.expr, plan: Plan | None = None, is_exact: bool = True) -> str:
         self.sizes.append((plan or self.plan).array_nbytes if is_exact else None)
-        return (plan or self.plan).render(self.running.find_text(node)) or ""
+        given = replace(plan or self.plan, is_asked_within=self.plan.is_asked_within)
+        return given.render(self.running.find_text(node)) or ""
 
     def _convert_guess(self, node: ast.expr, guess: Guess, door: Door = Door.ARRAY) -> str | None:
         """Return the code that converts a tensor; None where nothing stops it, or that is not certain."""
@@ -303,6 +304,9 @@ class Replacements:
             return False
         return ast.dump(receiver.func) == ast.dump(failed.func)
 
+    def _write_loop(self, node: ast.expr, value: Any) -> str | None:
+        return write_loop(self.running.find_text(node), value, is_asked_within=self.plan.is_asked_within)
+
     def _convert_container(self, node: ast.expr, value: Any, path: str = "") -> str | None:
         """Return the code that converts what a container holds; None where nothing in it fails, or it is none."""
         text = self.running.find_text(node)
@@ -310,7 +314,7 @@ class Replacements:
         if self.plan.is_for_elements and path:
             found = self.plan.render("t") if path.count("[") == 1 and "." not in path else None
             return None if found is None else put_in_loop(text, value, found, "t")
-        text_of_loop = write_loop(text, value)
+        text_of_loop = self._write_loop(node, value)
         is_held = path or any(find_framework(e) is not None and _fails(e) for e in _get_elements(value))
         if text_of_loop is not None or "." in path or not is_held:
             return text_of_loop
@@ -338,17 +342,20 @@ LOOP_FORMS: dict[type, str] = {
 }
 
 
-def write_loop(text: str, container: Any, depth: int = 0) -> str | None:
-    """Return the code that converts every element; None if they need different things, or nothing."""
+def write_loop(text: str, container: Any, depth: int = 0, is_asked_within: bool = False) -> str | None:
+    """Return the code that converts every element; None if they need different things, or nothing.
+
+    `is_asked_within`: see `Plan`.
+    """
     elements = _get_elements(container)
     if not 0 < len(elements) <= _MOST_ELEMENTS:
         return None
     if len({type(e) for e in elements}) == 1 and type(elements[0]) in LOOP_FORMS:
-        inner = {write_loop("row", e, depth + 1) for e in elements} if depth == 0 else set()
+        inner = {write_loop("row", e, depth + 1, is_asked_within) for e in elements} if depth == 0 else set()
         fix = inner.pop() if len(inner) == 1 else None
         is_deep = fix is None or " in row" not in fix or fix.count(" in ") > 1
         return None if fix is None or is_deep else put_in_loop(text, container, fix, "row")
-    fix = _write_common(elements)
+    fix = _write_common(elements, is_asked_within)
     return None if fix is None else put_in_loop(text, container, fix, "t")
 
 
@@ -358,7 +365,7 @@ def put_in_loop(text: str, container: Any, fix: str, variable: str) -> str | Non
     return None if form is None else form.format(fix=fix, t=variable, text=text, name=put_in_parentheses(text))
 
 
-def _write_common(elements: list[Any]) -> str | None:
+def _write_common(elements: list[Any], is_asked_within: bool) -> str | None:
     """Return what converts each of some tensors, called ``t``."""
     first = find_framework(elements[0])
     if first is None or any(find_framework(e) is None for e in elements):
@@ -369,7 +376,7 @@ def _write_common(elements: list[Any]) -> str | None:
     united: Plan | None = next(iter(plans.values()))
     for plan in plans.values():
         united = united and unite_plans(united, plan, first.causes)
-    return None if united is None else united.render("t")
+    return None if united is None else replace(united, is_asked_within=is_asked_within).render("t")
 
 
 def _count_bytes_of_all(container: Any) -> int | None:

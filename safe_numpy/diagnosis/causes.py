@@ -118,6 +118,8 @@ class Plan:
     """bytes that the fix allocates for the array; 0 if it shares memory, or there is none"""
     is_for_elements: bool = False
     """the plan is for each tensor of a list, which stands for a column of numbers"""
+    is_asked_within: bool = False
+    """a library asks the tensor by its ``numpy()``: it is to be given a tensor, since an array has none"""
 
     @property
     def subject(self) -> Subject:
@@ -132,7 +134,8 @@ class Plan:
 
     def render(self, name: str) -> str | None:
         """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter."""
-        return None if self.array is None else self.array.format(x=put_in_parentheses(name))
+        code = self.tensor if self.is_asked_within and self.tensor is not None else self.array
+        return None if code is None else code.format(x=put_in_parentheses(name))
 
     def run(self, x: Any, door: Door) -> Any:
         """Return the array, or at the DLPack door the tensor to export, by the code that `render` shows."""
@@ -279,7 +282,7 @@ def unite_plans(plan: Plan, other: Plan, causes: Sequence[Cause]) -> Plan | None
     array = "{x}"
     for _, code in applied:
         array = code.format(x=array)
-    return replace(plan, array=array + ".numpy()", applied=applied)
+    return replace(plan, array=array + ".numpy()", tensor=array, applied=applied)
 
 
 def put_in_parentheses(expression: str) -> str:

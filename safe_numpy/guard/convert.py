@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -96,6 +97,7 @@ def _meet(
     with framework.undisturbed():
         if plan.describe is None:
             plan = framework.plan(x, door)
+        plan = direct_plan(plan, door, caller)
         united = plan if instruction.plan is None else unite_plans(instruction.plan, plan, framework.causes)
         introspection = framework.introspect(x)
         reading = read_source(
@@ -118,6 +120,11 @@ def _meet(
     record = Record(site, NO_FIGURES, *about)
     LEDGER.note(instruction, plan.array, record)
     return instruction
+
+
+def direct_plan(plan: Plan, door: Door, caller: Caller) -> Plan:
+    """Return the plan that says what to give to a library, where that asks the tensor by ``numpy()``."""
+    return replace(plan, is_asked_within=True) if door.is_explicit and caller.called is not None else plan
 
 
 def _describe_sharing(

@@ -21,7 +21,7 @@ from safe_numpy.diagnosis.framework import Framework
 from safe_numpy.diagnosis.memory import find_limit
 from safe_numpy.errors.base import ConversionError
 from safe_numpy.errors.pages import ConversionWarning, HazardWarning, SilentError, make_error
-from safe_numpy.guard.convert import INSIDE, convert
+from safe_numpy.guard.convert import INSIDE, convert, direct_plan
 from safe_numpy.guard.failure import STOCK, Failure, Outcome, read_source
 from safe_numpy.guard.warn import FindDetail, HazardMemory
 from safe_numpy.ledger.baseline import Baseline
@@ -177,6 +177,7 @@ class Guard:
 
     def _explain(self, error: Exception, x: Any, door: Door, direct: FrameType, plan: Plan) -> ConversionError:
         caller = find_caller(direct, self.framework.array_code)
+        plan = direct_plan(plan, door, caller)
         failure = self._capture(x, door, caller, plan, _find_remarks(plan, door))
         if plan.headline is None:
             raise ValueError("a tensor without problems has no error to explain")
