@@ -116,6 +116,7 @@ DERIVED = {
     ],
     "np.sum(xs, axis=0)": ["torch.sum(xs, dim=0)", "torch.stack(xs).sum(dim=0)"],
     "np.maximum(x, 0)": ["torch.clamp(x, min=0)"],
+    "torch.Tensor.numpy(y)": ["y.detach().numpy()"],
     "torch.tensor(np.exp(x.numpy()) * a)": ["torch.exp(x) * a", "torch.exp(x) * torch.from_numpy(a)"],
     "np.concatenate([a.numpy(), np.exp(é)])": ["torch.cat([a, torch.exp(é)])"],
 }  # fmt: skip

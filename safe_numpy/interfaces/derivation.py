@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from safe_numpy.callsite.expression import METHODS
+from safe_numpy.callsite.expression import METHODS, find_receiver
 from safe_numpy.callsite.replacements import LOOP_FORMS
 from safe_numpy.callsite.syntax import makes_tensor
 from safe_numpy.diagnosis.causes import Cause, put_in_parentheses
@@ -144,8 +144,7 @@ class Derivation:
     def _find(self, old: ast.expr, new: ast.expr) -> str | None:
         if _is_same(old, new):
             return self._take(old)
-        owner = old.func.value if isinstance(old, ast.Call) and isinstance(old.func, ast.Attribute) else None
-        asked = owner if owner is not None and getattr(old.func, "attr", "") in METHODS else None  # type: ignore[attr-defined]
+        asked = _find_asked(old)
         number = _get_pattern("{x}.item()").match(new)
         if number is not None and _is_same(number["x"], old):
             return f"{put_in_parentheses(self._take(old))}.item()"
@@ -390,6 +389,15 @@ class Derivation:
     def _find_offset(self, lineno: int, column: int) -> int:
         start, end = self._starts[lineno - 1 : lineno + 1]
         return start + len(self._text[start:end].encode()[:column].decode())
+
+
+def _find_asked(node: ast.expr) -> ast.expr | None:
+    """Return ``x`` of ``x.numpy()`` and of ``torch.Tensor.numpy(x)``."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return find_receiver(node) if isinstance(node, ast.Call) else None
+    owner, name = ["", "", *_list_path(node.func)][-2:]
+    is_unbound = owner == "Tensor" and name in METHODS and len(node.args) == 1 and not node.keywords
+    return node.args[0] if is_unbound else None
 
 
 def _list_path(function: ast.expr) -> list[str]:
