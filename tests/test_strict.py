@@ -218,8 +218,8 @@ def test_the_hazard_is_named_with_its_way_out() -> None:
     with pytest.warns(HazardWarning) as caught:
         np.from_dlpack(x)
     assert str(caught[0].message) == (
-        "the array that DLPack makes of `x` (Tensor float32[2] on cpu) is silently wrong: its negation is still to be done "
-        "(negative bit). Written out: x.resolve_neg().numpy()"
+        "the array that DLPack makes of `x` (Tensor float32[2] on cpu) is silently wrong: its negation is still to be "
+        "done (negative bit). Written out: x.resolve_neg().numpy()"
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safe_numpy.callsite.evaluator import get_home
-from safe_numpy.callsite.expression import METHODS, walk_scope
+from safe_numpy.callsite.expression import METHODS, find_receiver, walk_scope
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.frames import is_foreign
 from safe_numpy.callsite.printed import open_format
@@ -121,10 +121,29 @@ class TracedLine(TensorKeeper):
         kept = [node for node in found if node in around]
         if not kept or self._is_asked_more(kept[0]) or any(map(self._is_for_arrays, around)):
             return {}
-        if self.asked is not None and set(found) == {self.asked}:
-            may_stay = self.twins.call and self._may_stay(self.asked)  # of a placeholder numbers are wanted, for sure
+        if all(map(self._is_asking, found)):
+            may_stay = self.twins.call and all(map(self._may_stay, found))  # of a placeholder numbers are wanted
             return found if may_stay else {}
-        return found
+        return {} if self._leaves_some(outermost, found) else found
+
+    def _leaves_some(self, node: ast.AST, found: dict[ast.expr, str]) -> bool:
+        """Tell whether a function of NumPy's would still be given a tensor."""
+        if node in found:
+            return False
+        is_numpys = isinstance(node, ast.Call) and get_home(self.evaluator.find(node.func)) == "numpy"
+        if is_numpys and isinstance(node, ast.Call) and any(map(self._is_tensor, node.args)):
+            return True
+        return any(self._leaves_some(child, found) for child in ast.iter_child_nodes(node))
+
+    def _is_asking(self, node: ast.AST) -> bool:
+        """Tell whether a call asks a tensor for its array: the one that failed, or another of the line's."""
+        receiver = find_receiver(node) if isinstance(node, ast.Call) and not node.keywords else None
+        return node is self.asked or (receiver is not None and self.evaluator.guess(receiver) is not None)
+
+    def _is_tensor(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Compare):
+            return any(map(self._is_tensor, (node.left, *node.comparators)))
+        return self._is_asking(node) or TensorKeeper._is_tensor(self, node)
 
     def _decides(self, around: list[Any]) -> bool:
         """Tell whether the course of the function depends on the result."""
@@ -154,6 +173,8 @@ class TracedLine(TensorKeeper):
         text = self._write_traced(node) if isinstance(node, ast.expr) else None
         if text is not None and isinstance(node, ast.expr):
             return {node: text}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and self._is_asking(node):
+            return {node: put_in_parentheses(self._write(node.func.value))}
         return TensorKeeper._rewrite(self, node)
 
     def _write_traced(self, node: ast.expr) -> str | None:
@@ -190,7 +211,7 @@ class TracedLine(TensorKeeper):
 
     def _asks(self, owner: ast.expr) -> bool:
         """Tell whether a method is asked of an array that is to stay a tensor."""
-        return owner is self.asked or (owner in self.failed and self.asked is None) or self._asks_inside(owner)
+        return self._is_asking(owner) or (owner in self.failed and self.asked is None) or self._asks_inside(owner)
 
     def _asks_inside(self, owner: ast.expr) -> bool:
         if isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute):
@@ -216,9 +237,11 @@ class TracedLine(TensorKeeper):
         if twin is None or not given or any(None in pair for pair in names):
             return None
         is_list = self._holds_tensors(given[0]) and path.rpartition(".")[2] not in self.twins.joining
-        first = self.twins.stack.format(x=self._write(given[0])) if is_list else self._write(given[0])
+        first = self._write_argument(None, given[0]) or ""
+        first = self.twins.stack.format(x=first) if is_list else first
         is_whole = self.dtype.startswith(("int", "uint", "bool")) and path in self.twins.floats
-        first = self.twins.of_integers.format(x=first) if is_whole else first
+        is_truth = isinstance(given[0], ast.Compare) and path in (*self.twins.floats, "sum")
+        first = self.twins.of_integers.format(x=first) if self.twins.of_integers and (is_whole or is_truth) else first
         if not twin:
             return put_in_parentheses(first) if len(given) == 1 and not names else None
         others = [self._write_operand(a, ast.Call(given[0], given, [])) for a in given[1:]]
@@ -235,6 +258,8 @@ class TracedLine(TensorKeeper):
         return code.format_map(texts)
 
     def _write_argument(self, name: str | None, node: ast.expr) -> str | None:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and self._is_asking(node):
+            return self._write(node.func.value)  # without parentheses
         return self._write_dtype(node) if name == "dtype" else self._write(node)
 
     def _write_dtype(self, node: ast.expr) -> str | None:
