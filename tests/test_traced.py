@@ -205,6 +205,7 @@ WORDS = {
     "what arrays alone know": (IN_A_FUNCTION + "    y = x.numpy()\n    y.fill(0)\n    return y", "compute with TensorFlow's functions"),
     "a loop": (IN_A_FUNCTION.replace("@tf.function\n", "@functools.partial(tf.function, autograph=False)\n")
         + "    return [v for v in x]", "`tf.map_fn` calls a function for each part"),
+    "a loop over what is asked": (IN_A_FUNCTION + "    return [v * 2 for v in x.numpy()]", "`tf.map_fn` calls a function for each part"),
     "a placeholder": ("def main():\n    return keras.Input((2,)).numpy()", "inside the call() of a keras.layers.Layer"),
 }  # fmt: skip
 

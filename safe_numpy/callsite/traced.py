@@ -112,7 +112,8 @@ class TracedLine(TensorKeeper):
         """Return what to write for the expressions that it computes with."""
         outermost: Any = operation
         around: list[Any] = [operation]
-        while isinstance(outermost.parent, ast.expr) and not isinstance(outermost.parent, (ast.Lambda, ast.Await)):
+        inner = (ast.expr, ast.keyword, ast.comprehension)
+        while isinstance(outermost.parent, inner) and not isinstance(outermost.parent, (ast.Lambda, ast.Await)):
             outermost = outermost.parent
             around.append(outermost)
         if self._decides(around):
