@@ -133,6 +133,7 @@ CALLS = (
     | {
         "an array that is indexed": "table[n]",
         "an array beside it": "table[:3] * np.square(x)",
+        "places": "np.where(x > 0.5)",
         "keepdims": "np.sum(x, axis=1, keepdims=True)",
     }
     | {

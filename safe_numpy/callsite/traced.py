@@ -200,6 +200,9 @@ class TracedLine(TensorKeeper):
         is_array = get_home(type(self.evaluator.find(node.left))) == "numpy"
         return node is self.running.node and is_array and self._is_tensor(node.right)
 
+    def _write_call(self, node: ast.Call) -> str | None:
+        return self._write_function(node)
+
     def _write_function(self, node: ast.Call) -> str | None:
         function = node.func
         if isinstance(function, ast.Attribute) and self._asks(function.value):

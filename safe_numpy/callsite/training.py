@@ -141,8 +141,6 @@ class TensorKeeper:
             stacked = self.twins.stack.format(x=self._write(first))
             if not twin:
                 return stacked
-            if not twin.startswith("torch."):
-                return f"{twin}({', '.join([stacked, *given[1:], *(f'{key}={text}' for key, text in keywords)])})"
             method = twin.removeprefix("torch.")
             rest = [*given[1:], *(f"{key}={text}" for key, text in keywords)]
             return f"{stacked}.{method}({', '.join(rest)})"

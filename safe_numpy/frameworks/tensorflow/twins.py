@@ -10,7 +10,7 @@ from safe_numpy.diagnosis.framework import Template, Twins, template_of_one
 
 _SAME = (
     *("exp", "sqrt", "square", "abs", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sign", "floor", "round"),
-    *("maximum", "minimum", "add", "subtract", "multiply", "divide", "matmul", "where", "einsum", "stack"),
+    *("maximum", "minimum", "add", "subtract", "multiply", "divide", "matmul", "einsum", "stack"),
     *("squeeze", "zeros_like", "ones_like", "argsort", "sort", "tile", "roll", "reshape", "expand_dims"),
     *("ones", "zeros", "linspace", "logical_and", "logical_or", "logical_not", "equal", "not_equal", "greater"),
     *("greater_equal", "less", "less_equal"),
@@ -78,7 +78,13 @@ TWINS = Twins(
         "concatenate": Template(
             ("arrays", "axis"), {"arrays": "tf.concat({arrays}, 0)", "arrays axis": "tf.concat({arrays}, {axis})"}
         ),
-        "where": Template(("condition", "x", "y"), {"condition x y": "tf.where({condition}, {x}, {y})"}),
+        "where": Template(
+            ("condition", "x", "y"),
+            {
+                "condition": "tf.unstack(tf.where({condition}), axis=1)",
+                "condition x y": "tf.where({condition}, {x}, {y})",
+            },
+        ),
         "dot": Template(("a", "b"), {"a b": "tf.tensordot({a}, {b}, 1)"}),
         "cumsum": Template(
             ("a", "axis"),
