@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import toy_device  # noqa: F401 - registers the device
 
 import safe_numpy
 
@@ -50,6 +51,8 @@ def make_names() -> dict[str, Any]:
         "losses": [X, Y],
         "pair": (X, Y),
         "by_name": {"x": X, "y": Y},
+        "d": X.detach().to("toy"),
+        "g": X.to("toy"),
         "mixed": [X.detach(), Y, X.bfloat16()],
         "record": Record(),
         "plain": np.ones(2),
@@ -220,6 +223,33 @@ FORMS: list[tuple[str, str, str | None]] = [
     # not `z`, which only the line itself binds
     ("r = np.asarray([(z := y)][0])", "[(z := y)][0]", "r = np.asarray([(z := y)][0].detach().numpy())"),
     ('r = f"""\n  {y.numpy().sum()}\n"""', "y", 'r = f"""\n  {y.detach().numpy().sum()}\n"""'),
+    # of what the line does already nothing is written again
+    ("r = np.stack([d, g.detach()])", "d", "r = np.stack([d.cpu().numpy(), g.detach().cpu().numpy()])"),
+    # every tensor of the line, and not the one alone that failed first
+    ("r = np.asarray(x), x.numpy()", "x", "r = np.asarray(x.detach().numpy()), x.detach().numpy()"),
+    ("r = x.numpy(), np.asarray(x)", "x", "r = x.detach().numpy(), np.asarray(x.detach().numpy())"),
+    (
+        "r = (lambda: (x.numpy(), y.numpy()))()",
+        "x",
+        "r = (lambda: (x.detach().numpy(), y.detach().numpy()))()",
+    ),
+    (
+        "r = (lambda f: f())(lambda: np.stack([x, np.asarray(y)]))",
+        "y",
+        "r = (lambda f: f())(lambda: np.stack([x.detach().numpy(), np.asarray(y.detach().numpy())]))",
+    ),
+    (
+        "r = x.numpy(), [np.asarray(t) for t in losses], {k: t.numpy() for k, t in by_name.items()}",
+        "x",
+        "r = x.detach().numpy(), [np.asarray(t.detach().numpy()) for t in losses], "
+        "{k: t.detach().numpy() for k, t in by_name.items()}",
+    ),
+    (
+        "r = [(np.asarray(t), y.numpy()) for t in losses], np.stack([x, y]), x.numpy()",
+        "t",
+        "r = [(np.asarray(t.detach().numpy()), y.detach().numpy()) for t in losses], "
+        "np.stack([x.detach().numpy(), y.detach().numpy()]), x.detach().numpy()",
+    ),
 ]
 
 

@@ -17,7 +17,7 @@ from pure_eval.my_getattr_static import getattr_static
 
 from safe_numpy.callsite.evaluator import Evaluator, Guess
 from safe_numpy.callsite.frames import OURSELVES, Caller, read_members, read_variables
-from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode
 from safe_numpy.diagnosis.facts import Door
 from safe_numpy.diagnosis.framework import Introspection, find_framework, make_plan
 from safe_numpy.diagnosis.registry import FRAMEWORKS
@@ -31,7 +31,6 @@ _KEYS = (str, int, bool, bytes, type(None))
 """types of keys whose repr is theirs alone; floats and tuples are rare as keys"""
 
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.BoolOp)
-_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.stmt)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,14 +195,14 @@ def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Occu
     return _search(names, x, evaluator)
 
 
-def walk_scope(statement: ast.stmt) -> Iterator[ast.expr]:
-    """Yield the expressions of a statement that its own frame evaluates; those of a statement inside are not."""
-    pending = deque(n for n in ast.iter_child_nodes(statement) if not isinstance(n, ast.stmt))
+def walk_scope(scope: ast.AST) -> Iterator[ast.expr]:
+    """Yield the expressions in a statement, a lambda or a comprehension that its own frame evaluates."""
+    pending = deque(n for n in ast.iter_child_nodes(scope) if not isinstance(n, ast.stmt))
     while pending:
         node = pending.popleft()
         if isinstance(node, ast.expr):
             yield node
-        if not isinstance(node, _SCOPES):
+        if not isinstance(node, (ast.stmt, ast.Lambda, *COMPREHENSIONS)):
             pending += ast.iter_child_nodes(node)
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from safe_numpy.callsite.evaluator import Evaluator
 from safe_numpy.callsite.frames import is_foreign, list_sites
-from safe_numpy.callsite.source import RunningCode, find_statement, read_function, read_running
+from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode, find_statement, read_function, read_running
 from safe_numpy.callsite.syntax import SCOPES
 
-_MANY = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_MANY = (ast.Tuple, ast.List, ast.Set, ast.Dict, *COMPREHENSIONS)
 _NUMBERS = frozenset({"int", "float", "len", "random.random", "random.randint", "random.randrange", "random.uniform"})
 """functions that give a number, as they are called"""
 

@@ -19,7 +19,7 @@ from safe_numpy.callsite.flow import is_learnt_from, is_taken_by_torch
 from safe_numpy.callsite.frames import Caller, find_translator, list_sites
 from safe_numpy.callsite.functions import list_given
 from safe_numpy.callsite.replacements import Replacements
-from safe_numpy.callsite.source import RunningCode, digest_file, read_running
+from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode, digest_file, read_running
 from safe_numpy.callsite.syntax import KEEPERS
 from safe_numpy.callsite.traced import TracedLine
 from safe_numpy.callsite.training import TensorKeeper
@@ -43,7 +43,6 @@ _UNIQUE = ("SparseTensor", "RaggedTensor", "IndexedSlices")
 """what is no tensor, though it holds some"""
 
 _COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
-_LOOPS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
 def read_site(
@@ -205,7 +204,7 @@ def _find_use(running: RunningCode, found: Occurrence | None, evaluator: Evaluat
         return gives if is_kept else ""
     if isinstance(parent, ast.Assign) and gives == "array" and _is_array(evaluator, parent.targets[0]):
         return "copy"
-    return gives if isinstance(parent, (ast.stmt, ast.Yield, *_LOOPS)) else ""
+    return gives if isinstance(parent, (ast.stmt, ast.Yield, *COMPREHENSIONS)) else ""
 
 
 def _is_array(evaluator: Evaluator, target: ast.expr) -> bool:

@@ -16,7 +16,7 @@ from safe_numpy.callsite.expression import Occurrence, find_operands, find_recei
 from safe_numpy.callsite.expression import walk_scope as walk
 from safe_numpy.callsite.frames import Caller
 from safe_numpy.callsite.functions import find_returns
-from safe_numpy.callsite.source import RunningCode
+from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses, unite_plans
 from safe_numpy.diagnosis.facts import Door, Kind
 from safe_numpy.diagnosis.framework import find_framework, make_plan
@@ -30,7 +30,6 @@ _HARMLESS_KINDS = frozenset({Kind.GRAD, Kind.DEVICE})
 """what is cured by methods that every tensor may be asked"""
 
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set)
-_LOOPS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
 _OPEN = (*_DISPLAYS, ast.Dict, ast.Starred, ast.IfExp)
 _PASSING = frozenset({zip, map, list, tuple, enumerate, reversed, iter, filter})
 """builtin functions that hand on what they are given, as it is"""
@@ -133,7 +132,7 @@ class Replacements:
 
     def _list_inner(self, node: ast.expr) -> list[ast.expr]:
         """Return the expressions in one that hands them on as they are."""
-        if isinstance(node, (*_DISPLAYS, *_LOOPS, ast.Dict, ast.DictComp, ast.Starred, ast.IfExp)):
+        if isinstance(node, (*_DISPLAYS, *COMPREHENSIONS, ast.Dict, ast.Starred, ast.IfExp)):
             parts = {"elts", "elt", "values", "value", "body", "orelse"} & {*node._fields}
             found = [getattr(node, name) for name in node._fields if name in parts]
             return [n for part in found for n in (part if isinstance(part, list) else [part])]
@@ -276,26 +275,56 @@ class Replacements:
 
     def _find_others(self) -> dict[ast.expr, str]:
         """Return what to write where the line asks for other arrays, by ``y.numpy()`` or a function of NumPy's."""
+        node: Any = self.running.node
+        while node is not None and not isinstance(node, (ast.stmt, ast.Lambda, *COMPREHENSIONS)):
+            node = node.parent
+        if node is None or isinstance(node, ast.stmt):
+            return self._find_others_in(self.running.statement)
+        inside = self._find_others_in(node)
+        if isinstance(node, ast.Lambda):
+            return inside  # what is around it has been left long since
+        return replace(self, evaluator=self.outer)._find_others_in(self.running.statement, node) | inside
+
+    def _find_others_in(self, scope: ast.AST, done: ast.AST | None = None) -> dict[ast.expr, str]:
+        """Return the same for what a scope evaluates, and for the comprehensions in it but the one that is `done`."""
         found: dict[ast.expr, str] = {}
-        for node in walk(self.running.statement):
-            is_done = node is self.running.node or (self.place is not None and node is self.place.asked)
-            if not isinstance(node, ast.Call) or is_done:
+        for node in walk(scope):
+            if isinstance(node, COMPREHENSIONS) and node is not done:
+                found |= self._enter(node)._find_others_in(node)
+            if not isinstance(node, ast.Call) or node is self.running.node or self._is_asked(node):
                 continue
             receiver = find_receiver(node) if not node.keywords else None
             if receiver is not None:
-                guess = self.evaluator.guess(receiver)
+                guess = self._guess(receiver)
                 text = self._convert_guess(receiver, guess, Door.NUMPY) if guess else None
                 if text is None and self._is_alike(receiver):
                     text = self._render(receiver)
                 if text is not None:
                     found[node] = text
-            elif get_home(self.evaluator.find(node.func)) == "numpy" and self.running.node not in walk_all(node):
-                for operand in node.args:
-                    guess = self.evaluator.guess(operand)
-                    text = self._convert_guess(operand, guess) if guess and guess.is_complete else None
-                    if text is not None:
-                        found[operand] = text
+            elif get_home(self.evaluator.find(node.func)) == "numpy":
+                found |= self._find_others_of(node)
         return found
+
+    def _find_others_of(self, call: ast.Call) -> dict[ast.expr, str]:
+        """Return what to write for what a function of NumPy's is given, but for what leads to the operation."""
+        found = {}
+        for operand in find_operands(call):
+            if self.running.node not in walk_all(operand):
+                guess = self._guess(operand)
+                text = self._convert_guess(operand, guess) if guess and guess.is_complete else None
+                if text is not None:
+                    found[operand] = text
+        return found
+
+    def _is_asked(self, node: ast.expr) -> bool:
+        return self.place is not None and node is self.place.asked
+
+    def _guess(self, node: ast.expr) -> Guess | None:
+        """Return which tensor an expression gives, in every round of the loops around it."""
+        rounds = self._list_rounds(node)
+        if len(rounds) < 2 or any(find_framework(value) is None for value in rounds):
+            return self.evaluator.guess(node)
+        return Guess(tuple(rounds), True)
 
     def _is_alike(self, receiver: ast.expr) -> bool:
         """Tell whether a call is one of the function that gave the tensor which failed."""

@@ -22,6 +22,7 @@ import asttokens  # noqa: F401 - executing would import it late
 import executing
 from executing.executing import statement_containing_node
 
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SMALL = 200
 """lines; a smaller file is parsed whole"""
 
@@ -237,14 +238,13 @@ def _find_statement(source: executing.Source, lineno: int) -> ast.stmt | None:
 def _is_what_ran(node: ast.AST, code: CodeType) -> bool:
     """Tell whether every name in `node` is one of the code's: else the file has been edited since it was read."""
     own = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
-    scopes = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
     pending: list[ast.AST] = [node]
     while pending:
         child = pending.pop()
         name = child.id if isinstance(child, ast.Name) else child.attr if isinstance(child, ast.Attribute) else None
         if name is not None and name not in own and not any(o.endswith(name) for o in own):  # `_Class__private`
             return False
-        if not isinstance(child, scopes):
+        if not isinstance(child, (ast.Lambda, *COMPREHENSIONS)):
             pending += ast.iter_child_nodes(child)
     return True
 

@@ -17,6 +17,7 @@ from safe_numpy.callsite.expression import METHODS, find_receiver, walk_scope
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.frames import is_foreign
 from safe_numpy.callsite.printed import open_format
+from safe_numpy.callsite.source import COMPREHENSIONS
 from safe_numpy.callsite.syntax import KEEPERS
 from safe_numpy.callsite.training import TensorKeeper
 from safe_numpy.diagnosis.causes import put_in_parentheses
@@ -26,9 +27,8 @@ from safe_numpy.diagnosis.registry import FRAMEWORKS
 from safe_numpy.messages import phrases
 
 _PATHS = (ast.Name, ast.Attribute, ast.Subscript)
-_SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Dict)
-_HANDED_ON = (*_DISPLAYS, *_SCOPES[1:], ast.comprehension, ast.keyword)
+_HANDED_ON = (*_DISPLAYS, *COMPREHENSIONS, ast.comprehension, ast.keyword)
 _COMPUTED = (ast.BinOp, ast.UnaryOp, ast.Subscript, ast.IfExp)
 _OPERATORS: dict[type, str] = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide"}
 _DTYPES = frozenset({f"{kind}{n}" for kind in ("int", "uint", "float") for n in (8, 16, 32, 64)} | {"bool"})
@@ -334,7 +334,8 @@ class TracedLine(TensorKeeper):
         found = self._find_values(node)
         is_for_values = any(isinstance(n, ast.Call) and n is not self.asked for n in inside) and self.twins.call
         names = {text: _name_parameter(n) for n, text in found.items()}
-        is_plain = not any(isinstance(n, (*_SCOPES, ast.Await, ast.Yield, ast.NamedExpr)) for n in inside)
+        mixed = (ast.Lambda, *COMPREHENSIONS, ast.Await, ast.Yield, ast.NamedExpr)
+        is_plain = not any(isinstance(n, mixed) for n in inside)
         is_class = isinstance(node, ast.Call) and isinstance(self.evaluator.find(node.func), type)
         is_clear = not is_class and len(set(names.values())) == len(names) > 0 and self.dtype != "string"
         if not is_clear or not is_plain or not is_for_values:

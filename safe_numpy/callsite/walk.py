@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Flag, auto
 from typing import Any
 
+from safe_numpy.callsite.source import COMPREHENSIONS
 from safe_numpy.callsite.syntax import (
     CASTS,
     FACTS,
@@ -40,8 +41,6 @@ from safe_numpy.callsite.syntax import (
     walk_statements,
 )
 from safe_numpy.diagnosis.facts import Site
-
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 _MOST_ROUNDS = 10
 """through a loop: each but the last brings one more variable into play, and such chains are short"""
@@ -286,7 +285,7 @@ class ScopeWalk:
             case ast.Lambda(_, body):
                 self.is_lost |= any(isinstance(n, ast.Name) and n.id in self._held for n in ast.walk(body))
                 return NOTHING_HELD
-        if isinstance(node, _COMPREHENSIONS):
+        if isinstance(node, COMPREHENSIONS):
             return self._comprehend(node)
         return self._unite(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
 

@@ -133,8 +133,15 @@ class Plan:
         return self.describe()
 
     def render(self, name: str) -> str | None:
-        """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter."""
+        """Return the fix as an expression over `name`, in parentheses where a method call would bind tighter.
+
+        A cure with which `name` ends already, as `x.detach()` does, is not written again.
+        """
         code = self.tensor if self.is_asked_within and self.tensor is not None else self.array
+        for cause, applied in self.applied:
+            cure = applied.removeprefix("{x}")
+            if code is not None and cause.neutral and name.endswith(cure):
+                code = code.replace(cure, "", 1)
         return None if code is None else code.format(x=put_in_parentheses(name))
 
     def run(self, x: Any, door: Door) -> Any:
