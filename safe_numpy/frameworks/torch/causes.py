@@ -48,7 +48,7 @@ def _fills_zeros() -> bool:
     """
     try:
         with detect.outside_modes():
-            torch._efficientzerotensor(1, device="cpu").numpy()
+            torch._efficientzerotensor(1, dtype=torch.float32, device="cpu").numpy()
     except RuntimeError:
         return True
     return False
