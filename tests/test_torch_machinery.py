@@ -155,6 +155,27 @@ def test_functionalize_sees_writes_to_views() -> None:
     assert row.tolist() == [5, 5]
 
 
+def test_a_device_whose_tensors_are_functional_by_build() -> None:
+    """The one of those that comes with torch; XLA is another, see tests/test_xla.py."""
+    from torch._lazy import ts_backend
+
+    ts_backend.init()
+    plain = torch.tensor([1.0, 2.0]).to("lazy")
+    leaf = plain.bfloat16().requires_grad_()
+    assert torch._is_functional_tensor(plain)
+    for x, kinds, fix in (
+        (plain, ["device"], "x.cpu().numpy()"),
+        (leaf, ["grad", "device", "dtype"], "x.detach().cpu().float().numpy()"),
+    ):
+        diagnosis = safe_numpy.diagnose(x)
+        assert ([p.kind for p in diagnosis.problems], diagnosis.fix) == (kinds, fix)
+        assert safe_numpy.to_numpy(x).tolist() == [1, 2]
+    with pytest.raises(safe_numpy.DeviceError):
+        np.from_dlpack(plain)
+    with safe_numpy.mode("permissive"), pytest.warns(safe_numpy.ConversionWarning):
+        assert np.from_dlpack(plain).tolist() == plain.numpy().tolist() == [1, 2]
+
+
 def test_training_is_not_changed_by_the_guard() -> None:
     """The same program, twice: same losses to the last bit."""
     program = """

@@ -140,11 +140,9 @@ CAUSES: tuple[Cause, ...] = (
         parts=lambda x: {"data": ("{x}.get_data()", x._masked_data), "mask": ("{x}.get_mask()", x._masked_mask)},
     ),
     Cause(
-        Kind.DEVICE, "device",
-        lambda x, door: not (x.is_cpu or x.is_meta or detect.is_a(x, "FakeTensor")) and {"device": str(x.device)},
-        "{x}.cpu()",
+        Kind.DEVICE, "device", detect.find_device, "{x}.cpu()",
         "it lives on {device}; NumPy reads host memory only", done="copied {nbytes} from {device} to the CPU",
-        blocks=_ARRAY_DOORS - _FORCED, needed=_ARRAY_DOORS, neutral=True,
+        blocks=_UNFORCED, neutral=True,
     ),
     Cause(
         Kind.QUANTIZED, "quantized", lambda x, door: x.is_quantized and {"dtype": detect.dtype_name(x.dtype)},
@@ -207,7 +205,7 @@ CAUSES: tuple[Cause, ...] = (
         ends=True,
     ),
     Cause(  # clone() brings the wrapper up to date with writes to its views
-        Kind.TRANSFORM, "functionalize", lambda x, door: torch._is_functional_tensor(x), f"{_UNWRAP}({{x}}.clone())",
+        Kind.TRANSFORM, "functionalize", detect.is_functionalized, f"{_UNWRAP}({{x}}.clone())",
         "torch.func.functionalize is running: it wraps the value, and numpy() would read uninitialised memory",
         done="unwrapped from torch.func.functionalize",
         instead="numpy() gives no error here, except in strict mode; `safe_numpy.to_numpy({x})` gives the values",
@@ -249,7 +247,7 @@ STOCK_ORDER: Mapping[Door, tuple[str, ...]] = {
         "transform", "grad", "conj", "neg", "nested", "dtype",
     ),
     # https://github.com/pytorch/pytorch/blob/v2.13.0/torch/_tensor.py#L1587-L1605, Tensor.__dlpack__
-    Door.DLPACK: ("no_data", "nested", "grad", "conj", "layout", "transform", "dtype"),
+    Door.DLPACK: ("no_data", "nested", "grad", "conj", "layout", "device", "transform", "dtype"),
 }  # fmt: skip
 
 

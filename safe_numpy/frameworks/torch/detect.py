@@ -162,9 +162,32 @@ def _is_differentiated(x: Tensor) -> bool:
     return top is not None and top.key() in (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
 
 
+def is_functionalized(x: Tensor, door: Door) -> bool:
+    """Tell whether torch.func.functionalize wraps `x`; the tensors of some devices, as of XLA, are such by build."""
+    return torch._is_functional_tensor(x) and _functorch.is_functorch_wrapped_tensor(x)
+
+
 def is_wrapped_by_grad(x: Tensor, door: Door) -> bool:
     """Tell whether torch.func.grad or jvp stands in the way alone."""
-    return _is_differentiated(x) and not is_batched(x, door) and not torch._is_functional_tensor(x)
+    return _is_differentiated(x) and not is_batched(x, door) and not is_functionalized(x, door)
+
+
+def find_device(x: Tensor, door: Door) -> Facts | None:
+    """Find memory that is not the host's, or at the DLPack door such that no capsule stands for."""
+    if x.is_cpu or x.is_meta or is_a(x, "FakeTensor") or (door is Door.DLPACK and _is_exported(x)):
+        return None
+    return {"device": str(x.device)}
+
+
+def _is_exported(x: Tensor) -> bool:
+    """Tell whether torch makes DLPack capsules of what lives on this device."""
+    if x.device.type == torch._C._get_privateuse1_backend_name():
+        return True  # torch exports it, and does not know it by the name that it was given
+    try:
+        x.__dlpack_device__()
+    except ValueError:
+        return False
+    return True
 
 
 def find_grad(x: Tensor, door: Door) -> Facts | None:

@@ -39,7 +39,7 @@ _SECONDS = 0.02
 
 EXPORTED = "the array that DLPack makes of {subject} is silently wrong: {detail}"
 
-_LOUD = frozenset({Kind.GRAD, Kind.CONJ, Kind.LAYOUT, Kind.NESTED, Kind.DTYPE, Kind.QUANTIZED})
+_LOUD = frozenset({Kind.GRAD, Kind.CONJ, Kind.LAYOUT, Kind.NESTED, Kind.DTYPE, Kind.QUANTIZED, Kind.DEVICE})
 """what ``__dlpack__`` refuses itself (torch/_tensor.py), or NumPy, when it is handed the capsule; not the negative bit:
 https://github.com/pytorch/pytorch/pull/145000"""
 
