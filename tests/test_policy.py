@@ -23,8 +23,9 @@ from safe_numpy import ConversionWarning, Mode, get_mode, mode, set_mode
 from safe_numpy.config import modes as _modes
 from safe_numpy.config.setting import Setting
 from safe_numpy.diagnosis.facts import Door
+from safe_numpy.frameworks.torch.framework import FRAMEWORK
 from safe_numpy.guard.doors import guard_method
-from safe_numpy.guard.failure import Outcome
+from safe_numpy.guard.guard import Guard
 from safe_numpy.guard.warn import HazardMemory
 
 LOW = ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
@@ -357,15 +358,12 @@ def test_what_must_not_be_copied_is_not() -> None:
     assert safe_numpy.report(reset=True).totals["count"] == 2
 
 
-def test_the_first_error_is_the_one_that_comes_out() -> None:
-    """Where what was converted cannot be exported either."""
+def test_what_cannot_be_exported_is_not_booked() -> None:
+    def export(x: torch.Tensor) -> Any:
+        raise BufferError("stock") if x.requires_grad else AttributeError("no such device")
 
-    def export(x: Any) -> Any:
-        raise AttributeError("no such device") if x == "converted" else BufferError("stock")
-
-    guarded = guard_method(
-        Any, Door.DLPACK, export, respond=lambda *failure: Outcome("converted"), finish=lambda x: export(x)
-    )
-    with pytest.raises(BufferError, match="stock") as caught:
-        guarded("x")
+    guarded = guard_method(Guard(FRAMEWORK), Door.DLPACK, export, finish=export)
+    with mode("permissive"), pytest.raises(safe_numpy.GradError, match="^stock") as caught:
+        guarded(torch.ones(2, requires_grad=True))
     assert caught.value.__notes__ == ["safe_numpy tried to convert it: AttributeError: no such device"]
+    assert not safe_numpy.report().rows

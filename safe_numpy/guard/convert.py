@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 from types import FrameType
@@ -35,13 +36,23 @@ class Inside(threading.local):
 INSIDE = Inside()
 
 
-def convert(framework: Framework, x: Any, door: Door, direct: FrameType, plan: Plan) -> Any:
+def convert(
+    framework: Framework,
+    x: Any,
+    door: Door,
+    direct: FrameType,
+    plan: Plan,
+    finish: Callable[[Any], Any] | None = None,
+) -> Any:
     """Return the array that `plan` makes of `x`; count it, and warn where the caller is a new call site.
 
-    `direct` is the frame that called the guarded method. At the DLPack door it is a tensor that is returned.
+    `direct` is the frame that called the guarded method. At the DLPack door it is a tensor, of which `finish` makes a
+    capsule: what fails to be one is not counted.
     """
     begun = perf_counter() if plan.waits else 0.0
     result = plan.run(x, door)
+    if finish is not None:
+        result = finish(result)
     seconds = perf_counter() - begun if begun else 0.0
     copies = plan.copies
     if not copies and READONLY.get():

@@ -10,7 +10,6 @@ from safe_numpy.diagnosis.facts import Door
 from safe_numpy.errors.pages import HazardWarning
 from safe_numpy.guard.failure import STOCK, Outcome
 from safe_numpy.guard.guard import Guard
-from safe_numpy.messages.phrases import note_failed_conversion
 
 
 def guard_method(
@@ -32,7 +31,7 @@ def guard_method(
         respond: answers in the guard's place; takes what `Guard.respond` takes.
         is_ours: tells by the arguments whether a failure is a conversion's.
         inspect: looks at a tensor for which stock worked; may return an outcome with an error.
-        finish: makes of the outcome's value, and the arguments, what the method returns.
+        finish: makes of what was converted, and the arguments, what the method returns; its failure is a conversion's.
     """
     respond = respond or guard.respond
     # of this function, since the module's globals may be gone at the interpreter's end, where a `__del__` converts
@@ -48,9 +47,12 @@ def guard_method(
             try:
                 outcome = let_pass
                 if is_ours is None or is_ours(*args, **kwargs):
-                    # np.asarray and np.from_dlpack hand on that they were told not to copy
-                    is_free = kwargs.get("copy") is not False
-                    outcome = respond(error, self, door) if is_free else respond(error, self, door, may_copy=False)
+                    how: dict[str, Any] = {}
+                    if kwargs.get("copy") is False:  # as np.asarray and np.from_dlpack hand on
+                        how["may_copy"] = False
+                    if finish is not None:
+                        how["finish"] = lambda value: finish(value, *args, **kwargs)
+                    outcome = respond(error, self, door, **how)
             except Exception:
                 outcome = let_pass  # the stack is full: there is no room for the guard's first frame
             del self  # here and below: the traceback holds this frame, which must not hold the tensor
@@ -58,14 +60,7 @@ def guard_method(
                 raise
             if outcome.is_error:
                 raise outcome.take_error() from outcome.cause
-            if finish is None:
-                return outcome.value
-            try:
-                return finish(outcome.value, *args, **kwargs)
-            except Exception as failure:  # the user's own error is the first one
-                error.add_note(note_failed_conversion(failure))
-            del outcome
-            raise
+            return outcome.value
         if inspect is not None:
             try:
                 found = inspect(self)

@@ -45,8 +45,13 @@ class Guard:
         """False once uninstalled: another library may still hold the guarded functions"""
         self._hazards = HazardMemory()
 
-    def respond(self, error: Exception, x: Any, door: Door, may_copy: bool = True) -> Outcome:
-        """Say what the guarded function, which calls this, is to do about a stock `error`."""
+    def respond(
+        self, error: Exception, x: Any, door: Door, may_copy: bool = True, finish: Callable[[Any], Any] | None = None
+    ) -> Outcome:
+        """Say what the guarded function, which calls this, is to do about a stock `error`.
+
+        `finish` makes of what was converted what the function returns.
+        """
         if isinstance(error, ConversionError) or INSIDE.busy or not self.active:
             return STOCK
         try:
@@ -65,7 +70,7 @@ class Guard:
             if mode is not _PERMISSIVE or plan.is_refused or _is_unwanted(door):
                 return Outcome(error=self._explain(error, x, door, direct, plan))
             try:
-                return Outcome(convert(self.framework, x, door, direct, plan))
+                return Outcome(convert(self.framework, x, door, direct, plan, finish))
             except (ConversionWarning, HazardWarning) as warning:  # the user's filters make errors of our warnings
                 return Outcome(error=warning, cause=error)
             except Exception as failure:
