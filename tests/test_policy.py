@@ -363,7 +363,7 @@ def test_what_cannot_be_exported_is_not_booked() -> None:
         raise BufferError("stock") if x.requires_grad else AttributeError("no such device")
 
     guarded = guard_method(Guard(FRAMEWORK), Door.DLPACK, export, finish=export)
-    with mode("permissive"), pytest.raises(safe_numpy.GradError, match="^stock") as caught:
+    with mode("permissive"), pytest.raises(safe_numpy.GradError, match="stock") as caught:
         guarded(torch.ones(2, requires_grad=True))
     assert caught.value.__notes__ == ["safe_numpy tried to convert it: AttributeError: no such device"]
     assert not safe_numpy.report().rows

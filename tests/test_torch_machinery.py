@@ -16,6 +16,7 @@ from versions import newer_torch
 from zoo import grads
 
 import safe_numpy
+from safe_numpy.frameworks.torch import causes
 
 
 @newer_torch
@@ -153,6 +154,23 @@ def test_functionalize_sees_writes_to_views() -> None:
     whole, row = found[0]
     assert whole.tolist() == [[5, 5], [0, 0]]
     assert row.tolist() == [5, 5]
+
+
+def test_functionalize_wraps_the_copies_of_constants() -> None:
+    """What `k.float()` gives is wrapped there, and its ``numpy()`` would read uninitialised memory."""
+    wide, low = torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.0], dtype=torch.bfloat16)
+    found = []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        for k in (wide, low):
+            fix = safe_numpy.diagnose(k, "k").fix
+            assert fix is not None
+            found.append((fix, safe_numpy.to_numpy(k).tolist(), eval(fix, {"k": k, "torch": torch}).tolist()))
+        return x
+
+    torch.func.functionalize(f)(torch.zeros(2))
+    assert [fix for fix, *_ in found] == ["k.numpy()", f"{causes._UNWRAP}(k.float().clone()).numpy()"]
+    assert all(values == [3, 4] for _, *arrays in found for values in arrays)
 
 
 def test_a_device_whose_tensors_are_functional_by_build() -> None:

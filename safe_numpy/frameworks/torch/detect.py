@@ -163,8 +163,12 @@ def _is_differentiated(x: Tensor) -> bool:
 
 
 def is_functionalized(x: Tensor, door: Door) -> bool:
-    """Tell whether torch.func.functionalize wraps `x`; the tensors of some devices, as of XLA, are such by build."""
-    return torch._is_functional_tensor(x) and _functorch.is_functorch_wrapped_tensor(x)
+    """Tell whether torch.func.functionalize wraps `x`, or a constant's copy, which others need to become an array."""
+    if _functorch.is_functorch_wrapped_tensor(x):  # the tensors of some devices, as of XLA, are functional by build
+        return torch._is_functional_tensor(x)
+    top = _functorch.peek_interpreter_stack()
+    is_running = top is not None and top.key() == _functorch.TransformType.Functionalize
+    return is_running and not (x.is_cpu and x.dtype in NUMPY_DTYPES)
 
 
 def is_wrapped_by_grad(x: Tensor, door: Door) -> bool:
