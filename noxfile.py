@@ -16,7 +16,6 @@ nox.options.sessions = RUN_HERE
 nox.options.default_venv_backend = "venv"
 
 TORCH, TENSORFLOW = "torch==2.13.0", "tensorflow-cpu==2.21.0"
-TENSORFLOW_TESTS = ("tests/test_tensorflow.py", "tests/test_messages_tensorflow.py")
 NEITHER = "import safe_numpy as s; print(s.to_numpy([1, 'a']), s.get_mode().value, len(s.report().rows)); import numpy"
 TENSORFLOW_ALONE = """
 import safe_numpy, tensorflow as tf
@@ -37,13 +36,11 @@ assert safe_numpy.to_numpy({"x": [x]})["x"][0].tolist() == [[0, 2], [3, 0]]
 """
 
 
-def run_tests(
-    session: nox.Session, *packages: str, frameworks: str = "torch,tensorflow", tests: tuple[str, ...] = ()
-) -> None:
+def run_tests(session: nox.Session, *packages: str, frameworks: str = "torch,tensorflow") -> None:
     session.install("--constraint", "constraints.txt", *[p for p in packages if p.startswith(("torch", "tensorflow"))])
     session.install("--constraint", "constraints.txt", "--editable", ".[test]", *packages)
     session.run(
-        *("python", "-m", "pytest", "-q", "--numprocesses", "2", *tests, *session.posargs),
+        *("python", "-m", "pytest", "-q", "--numprocesses", "2", *session.posargs),
         env={"SAFE_NUMPY_TEST_FRAMEWORKS": frameworks},
     )
 
@@ -63,8 +60,7 @@ def numpy1_wrapt1(session: nox.Session) -> None:
 @nox.session
 def torch_only(session: nox.Session) -> None:
     """No TensorFlow: its tests must not be needed."""
-    ignored = tuple(f"--ignore={test}" for test in TENSORFLOW_TESTS)
-    run_tests(session, TORCH, frameworks="torch", tests=("tests", *ignored))
+    run_tests(session, TORCH, frameworks="torch")
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
@@ -92,8 +88,7 @@ def pythons(session: nox.Session) -> None:
 def torches(session: nox.Session, torch: str) -> None:
     """Older torch. Tests of what only newer torch says or can do are skipped: `newer_torch` in tests/versions.py."""
     session.install("--no-cache-dir", f"torch=={torch}", "--editable", ".[test]", "numpy<2.3")
-    session.run("python", "-m", "pytest", "-q", "tests", *(f"--ignore={test}" for test in TENSORFLOW_TESTS),
-                env={"SAFE_NUMPY_TEST_FRAMEWORKS": "torch"})  # fmt: skip
+    session.run("python", "-m", "pytest", "-q", *session.posargs, env={"SAFE_NUMPY_TEST_FRAMEWORKS": "torch"})
 
 
 @nox.session

@@ -23,7 +23,10 @@ if "torch" in WANTED:
     if not versions.HAS_PYTHON_BACKENDS:
         versions.stand_in_for_toy_device()
 
-collect_ignore = [] if "tensorflow" in WANTED else ["test_tensorflow.py", "test_messages_tensorflow.py"]
+NEEDED = {
+    "tensorflow": ("test_tensorflow.py", "test_messages_tensorflow.py", "test_traced.py", "test_twins.py"),
+}
+collect_ignore = [file for framework, files in NEEDED.items() if framework not in WANTED for file in files]
 
 
 @pytest.fixture(autouse=True)
