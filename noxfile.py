@@ -92,6 +92,14 @@ def torches(session: nox.Session, torch: str) -> None:
 
 
 @nox.session
+def xla(session: nox.Session) -> None:
+    """A device that nobody wrote for the tests: the newest torch_xla, with the one torch that it is built for."""
+    session.install("--no-cache-dir", "torch==2.9.1", "torch_xla==2.9.0", "--editable", ".[test]")
+    session.run("python", "-m", "pytest", "-q", "tests/test_xla.py", *session.posargs,
+                env={"SAFE_NUMPY_TEST_FRAMEWORKS": "torch,torch_xla", "PJRT_DEVICE": "CPU"})  # fmt: skip
+
+
+@nox.session
 @nox.parametrize("tensorflow", ["2.16.2", "2.18.1"])
 def tensorflows(session: nox.Session, tensorflow: str) -> None:
     """Older TensorFlow, beside the newest torch."""

@@ -285,8 +285,8 @@ hypothesis drew, against stock torch and the NumPy array that each tensor was ma
 ## Not measured
 
 No GPU was at hand: the tests marked `cuda` (tests/test_cuda.py) have not run, nor has a transfer from a device been
-timed. Other versions of Python, torch, TensorFlow and NumPy than the above stand in noxfile.py; see there which have
-been run.
+timed. XLA was at hand as a device of the CPU (tests/test_xla.py: torch 2.9.1, torch_xla 2.9.0), not on a TPU. Other
+versions of Python, torch, TensorFlow and NumPy than the above stand in noxfile.py; see there which have been run.
 """
 
 

@@ -25,6 +25,7 @@ if "torch" in WANTED:
 
 NEEDED = {
     "tensorflow": ("test_tensorflow.py", "test_messages_tensorflow.py", "test_traced.py", "test_twins.py"),
+    "torch_xla": ("test_xla.py",),
 }
 collect_ignore = [file for framework, files in NEEDED.items() if framework not in WANTED for file in files]
 
