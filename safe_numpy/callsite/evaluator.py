@@ -11,7 +11,7 @@ import ast
 import builtins
 import itertools
 from collections import ChainMap, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import pure_eval
 from pure_eval import CannotEval
 
 from safe_numpy.callsite.frames import read_variables
+from safe_numpy.callsite.source import RunningCode
 from safe_numpy.diagnosis.framework import find_framework, read_member
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 
@@ -59,10 +60,12 @@ _NEVER = frozenset(
 """builtin functions that give no tensor, and nothing that holds one"""
 
 _MOST_ITEMS = 1000
+_MOST_ROUNDS = 100
 _SAME_ITEMS = frozenset({"sorted", "reversed", "list", "tuple", "iter", "tqdm"})
 """functions that give the items of what they are given"""
 
 _CONTAINERS = (defaultdict, OrderedDict, deque)
+Loop = ast.comprehension | ast.For | ast.AsyncFor
 NOTHING: Any = object()
 """what is known of an expression that cannot be evaluated"""
 
@@ -92,24 +95,43 @@ class Evaluator(pure_eval.Evaluator):
         """Return what knows the variables of a frame."""
         return cls((read_variables(frame), frame.f_globals, frame.f_builtins))
 
+    @classmethod
+    def list_possible(cls, running: RunningCode, frame: FrameType, lasti: int) -> list[Evaluator]:
+        """Return what may have been the variables where an instruction ran.
+
+        An error that leaves a comprehension without a frame of its own takes its variables away. They were those of one
+        of its rounds; what comes last does not know them.
+        """
+        evaluator = cls.from_frame(frame)
+        loops = running.list_inlined_loops(frame.f_code) if frame.f_lasti != lasti else []
+        rounds = itertools.islice(evaluator.list_rounds(loops), _MOST_ROUNDS) if loops else ()
+        return [*rounds, evaluator.hide(loops)]
+
     def enter(self, loops: Sequence[ast.comprehension]) -> Evaluator:
         """Return what knows the variables of a comprehension too, by the first item that each of its loops meets."""
-        inside = self
-        for loop in loops:
+        return next(self.list_rounds(loops))
+
+    def list_rounds(self, loops: Sequence[Loop]) -> Iterator[Evaluator]:
+        """Yield what knows the variables of loops too, in each of their rounds; once, where the items are not known."""
+        if not loops:
+            yield self
+            return
+        loop, *others = loops
+        hidden = self.hide([loop])._hidden
+        for item in self.list_items(loop.iter) or [NOTHING]:
             known: dict[str, Any] = {}
-            names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-            _bind(loop.target, inside.find_first(loop.iter), known)
-            inside = Evaluator((known, *inside._scopes), inside._hidden - known.keys() | (names - known.keys()))
-        return inside
+            _bind(loop.target, item, known)
+            yield from Evaluator((known, *self._scopes), hidden - known.keys()).list_rounds(others)
+
+    def hide(self, loops: Sequence[Loop]) -> Evaluator:
+        """Return what does not know the variables of loops."""
+        names = {n.id for loop in loops for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+        return Evaluator(self._scopes, self._hidden | names)
 
     def enter_lambda(self, function: ast.Lambda) -> Evaluator:
         """Return what does not know the parameters of a function."""
         names = {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
         return Evaluator(self._scopes, self._hidden | names)
-
-    def find_first(self, node: ast.expr) -> Any:
-        """Return the first item of what is iterated: a builtin container, its views, pairs of them; else `NOTHING`."""
-        return next(iter(self.list_items(node)), NOTHING)
 
     def list_items(self, node: ast.expr) -> list[Any]:
         """Return the items of what is iterated, at most a thousand; none where that is not known."""
@@ -130,15 +152,10 @@ class Evaluator(pure_eval.Evaluator):
             return list(enumerate(parts[0]))
         return list(zip(*parts, strict=False)) if name == "zip" else []
 
-    def list_values(self, node: ast.expr, target: ast.expr, iterable: ast.expr) -> list[Any]:
+    def list_values(self, node: ast.expr, loop: Loop) -> list[Any]:
         """Return what an expression gives in each round of a loop, as far as that is known."""
-        rounds = []
-        for item in self.list_items(iterable):
-            known: dict[str, Any] = {}
-            _bind(target, item, known)
-            value = Evaluator((known, *self._scopes), self._hidden - known.keys()).find(node, NOTHING)
-            rounds += [] if value is NOTHING else [value]
-        return rounds
+        values = [inside.find(node, NOTHING) for inside in self.list_rounds([loop])]
+        return [value for value in values if value is not NOTHING]
 
     def __getitem__(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Name) and node.id in self._hidden:
@@ -160,7 +177,7 @@ class Evaluator(pure_eval.Evaluator):
 
     def is_local(self, name: str) -> bool:
         """Tell whether a name is a variable of the function that the frame runs."""
-        return name in self._scopes[0]
+        return any(name in scope for scope in self._scopes[:-2])  # but for the globals and the builtins
 
     def find(self, node: ast.expr, otherwise: Any = None) -> Any:
         """Return the value of an expression, or `otherwise`."""

@@ -9,7 +9,7 @@ import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from types import CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -47,6 +47,18 @@ class Occurrence:
     """the whole of ``node.numpy()``, where the line asks the tensor itself"""
 
 
+def choose_round(
+    rounds: Sequence[Evaluator], running: RunningCode, introspection: Introspection, caller: Caller
+) -> Evaluator:
+    """Return what knows the variables of the round that failed: the tensor is met in it, or one that fails."""
+    node, x = running.node, introspection.find_tensor()
+    if node is None or len(rounds) == 1:
+        return rounds[-1]
+    met = (r for r in rounds if _find_in_operation(node, x, introspection, r, caller) is not None)
+    failing = (r for r in rounds if any(fails(g) for n in find_operands(node) if (g := r.guess(n)) is not None))
+    return next(chain(met, failing), rounds[-1])
+
+
 def find_occurrence(
     running: RunningCode, introspection: Introspection, evaluator: Evaluator, caller: Caller
 ) -> Occurrence | None:
@@ -61,7 +73,7 @@ def find_occurrence(
     x, node = introspection.find_tensor(), running.node
     found = _find_in_operation(node, x, introspection, evaluator, caller) if node is not None else None
     if found is None and x is not None:
-        found = _search_statement(running.statement, x, evaluator)
+        found = _search_all(running.statement if node is None else node, x, evaluator)
     return found if found is not None or node is None else _find_by_form(node, evaluator, caller)
 
 
@@ -185,12 +197,12 @@ def _identify_value(value: object) -> object | None:
     return None if framework is None else framework.introspect(value).identify_data()
 
 
-def _search_statement(statement: ast.stmt, x: Any, evaluator: Evaluator) -> Occurrence | None:
-    for node in walk_scope(statement):
+def _search_all(whole: ast.stmt | ast.expr, x: Any, evaluator: Evaluator) -> Occurrence | None:
+    for node in walk_scope(whole):
         receiver = find_receiver(node)
         if receiver is not None and evaluator.find(receiver) is x:
             return Occurrence(receiver, asked=node)
-    names = [n for n in walk_scope(statement) if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))]
+    names = [n for n in walk_scope(whole) if isinstance(n, (ast.Name, ast.Attribute, ast.Subscript))]
     names.sort(key=lambda n: not isinstance(n.ctx, ast.Load))  # what the line makes may be bound only by it
     return _search(names, x, evaluator)
 

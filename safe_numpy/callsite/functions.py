@@ -105,7 +105,7 @@ def _list_numbers(argument: ast.Name, calling: RunningCode, evaluator: Evaluator
     found: list[Any] = []
     for node in walk_own(scope):
         if isinstance(node, (ast.For, ast.AsyncFor)) and argument.id in _list_all_names(node.target):
-            found += evaluator.list_values(argument, node.target, node.iter)
+            found += evaluator.list_values(argument, node)
             found += [0 for value in _list_displayed(node.iter) if _says_number(value)]
         is_made = isinstance(node, ast.Assign) and argument.id in list_names(node.targets[0])
         maker = node.value.func if is_made and isinstance(node.value, ast.Call) else None  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from safe_numpy.callsite.callbacks import is_made_constant, read_callback, read_setter
 from safe_numpy.callsite.evaluator import Evaluator, get_home
-from safe_numpy.callsite.expression import Occurrence, find_occurrence, find_operands
+from safe_numpy.callsite.expression import Occurrence, choose_round, find_occurrence, find_operands
 from safe_numpy.callsite.fix import correct
 from safe_numpy.callsite.flow import is_learnt_from, is_taken_by_torch
 from safe_numpy.callsite.frames import Caller, find_translator, list_sites
@@ -42,7 +42,8 @@ _CONSTRUCTORS: dict[str, Literal["array", "copy"]] = {
 _UNIQUE = ("SparseTensor", "RaggedTensor", "IndexedSlices")
 """what is no tensor, though it holds some"""
 
-_COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
+_WITHIN_A_LINE = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>", "<lambda>")
+"""names of code that has a frame of its own and is a part of a line; comprehensions before Python 3.12"""
 
 
 def read_site(
@@ -68,7 +69,8 @@ def read_site(
     if running is None:
         return NOTHING_READ
     source = running.get_line(site.lineno)
-    evaluator = Evaluator.from_frame(caller.frame)
+    rounds = Evaluator.list_possible(running, caller.frame, site.lasti)
+    evaluator = choose_round(rounds, running, introspection, caller)
     found = find_occurrence(running, introspection, evaluator, caller)
     text = running.find_text(_skip_walrus(found.node)) if found is not None else ""
     if found is not None and not text:
@@ -87,9 +89,9 @@ def read_site(
         return replace(setter, inside=running.find_text(running.node or running.statement), source=source, keeps="")
     fixed = NOTHING_READ
     if plan.array is not None and not is_rewritten and (found is not None or not plan.is_for_elements):
-        # before Python 3.12 a comprehension has a frame of its own
-        is_inside = caller.frame.f_code.co_name in _COMPREHENSIONS and len(stack) > 1
-        outer = Evaluator.from_frame(stack[1]) if is_inside else evaluator
+        code = caller.frame.f_code
+        owners = (f for f in stack if code.co_name in _WITHIN_A_LINE and code in f.f_code.co_consts)
+        outer = Evaluator.from_frame(next(owners, caller.frame))
         given = list_given(running, found.node, stack, traceback) if found is not None and not found.path else []
         x = introspection.find_tensor()
         fixed = _convert_line(Replacements(running, evaluator, caller, x, plan, found, outer, given))

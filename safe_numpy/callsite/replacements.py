@@ -49,7 +49,7 @@ class Replacements:
     place: Occurrence | None
     """where it stands; None: that cannot be told"""
     outer: Evaluator
-    """knows the variables around a comprehension"""
+    """knows the variables around a comprehension or a lambda"""
     given: list[Any] = field(default_factory=list)
     """what stands in the place of the tensor where the function is called with something else"""
     sizes: list[int | None] = field(default_factory=list)
@@ -213,7 +213,7 @@ class Replacements:
             loops = [around] if isinstance(around, (ast.For, ast.AsyncFor)) else getattr(around, "generators", [])
             for loop in loops:
                 if names & {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}:
-                    return self.outer.list_values(node, loop.target, loop.iter)
+                    return self.outer.list_values(node, loop) or self.evaluator.list_values(node, loop)
         return []
 
     def _render(self, node: ast.expr, plan: Plan | None = None, is_exact: bool = True) -> str:
@@ -280,10 +280,8 @@ class Replacements:
             node = node.parent
         if node is None or isinstance(node, ast.stmt):
             return self._find_others_in(self.running.statement)
-        inside = self._find_others_in(node)
-        if isinstance(node, ast.Lambda):
-            return inside  # what is around it has been left long since
-        return replace(self, evaluator=self.outer)._find_others_in(self.running.statement, node) | inside
+        around = replace(self, evaluator=self.outer)._find_others_in(self.running.statement, node)
+        return around | self._find_others_in(node)
 
     def _find_others_in(self, scope: ast.AST, done: ast.AST | None = None) -> dict[ast.expr, str]:
         """Return the same for what a scope evaluates, and for the comprehensions in it but the one that is `done`."""

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -28,6 +29,9 @@ _SMALL = 200
 
 _MOST_TEXT = 100_000
 """characters of one part of a file; more is not parsed: it is data, or made by a program, and takes seconds"""
+
+_CODE_NAMES = ("<listcomp>", "<dictcomp>", "<setcomp>")
+"""the names of their code, before Python 3.12 made it a part of the code around them (https://peps.python.org/pep-0709/)"""
 
 _MOST_CALLS = 1000
 _PRECALL = dis.opmap.get("PRECALL", -1)
@@ -56,6 +60,19 @@ class RunningCode:
             # positions in f-strings are wrong before Python 3.12 (https://github.com/python/cpython/issues/104608)
             return 0, 0
         return start, end
+
+    def list_inlined_loops(self, code: CodeType) -> list[ast.comprehension]:
+        """Return the loops of comprehensions around the operation that `code` itself runs, the outermost first."""
+        loops: list[ast.comprehension] = []
+        node: Any = self.node
+        around = node if code.co_name not in _CODE_NAMES else None
+        while around is not None and not isinstance(around, (ast.stmt, ast.Lambda)):
+            met = list(takewhile(lambda loop: node not in ast.walk(loop.iter), getattr(around, "generators", [])))
+            if met and isinstance(around, ast.GeneratorExp):
+                break
+            loops = [*met, *loops]
+            around = around.parent
+        return loops
 
     def get_line(self, lineno: int) -> str:
         """Return what a line of the file says; where the operation begins on it and goes on, with its later lines."""

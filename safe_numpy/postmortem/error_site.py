@@ -166,8 +166,8 @@ class ErrorSite(NamedTuple):
             return None
         entry = users[-1]
         outer = self.outer[: self.outer.index(entry)]
-        found = make_error_site(entry, outer)
-        return None if found is None else (found, entry.tb_next is None or not is_users(entry.tb_next.tb_frame))
+        found = _list_possible(entry, outer)
+        return None if not found else (found[-1], entry.tb_next is None or not is_users(entry.tb_next.tb_frame))
 
 
 def _find_parameter(module: Any) -> Any:
@@ -179,8 +179,11 @@ def _find_parameter(module: Any) -> Any:
     return found if find_framework(found) is not None else None
 
 
-def find_error_site(traceback: TracebackType | None) -> ErrorSite | None:
-    """Return the innermost line of the user's in a traceback, if there is source for it."""
+def list_error_sites(traceback: TracebackType | None) -> list[ErrorSite]:
+    """Return the innermost line of the user's in a traceback, with what may have been its variables.
+
+    In the last of them those are not known that are lost; there is none where there is no source.
+    """
     entry, found = traceback, None
     passed: list[TracebackType] = []
     outer: tuple[TracebackType, ...] = ()
@@ -189,11 +192,10 @@ def find_error_site(traceback: TracebackType | None) -> ErrorSite | None:
             found, outer = entry, tuple(passed)
         passed.append(entry)
         entry = entry.tb_next
-    return None if found is None else make_error_site(found, outer)
+    return [] if found is None else _list_possible(found, outer)
 
 
-def make_error_site(entry: TracebackType, outer: tuple[TracebackType, ...]) -> ErrorSite | None:
-    """Return what is known of one line that an error passed."""
+def _list_possible(entry: TracebackType, outer: tuple[TracebackType, ...]) -> list[ErrorSite]:
     frame, following = entry.tb_frame, entry.tb_next
     while following is not None and _is_skipped(following.tb_frame):
         following = following.tb_next
@@ -202,9 +204,10 @@ def make_error_site(entry: TracebackType, outer: tuple[TracebackType, ...]) -> E
     site = locate(frame, library, at=(entry.tb_lineno, entry.tb_lasti))
     running = read_written(site, frame, entry.tb_lasti, entry.tb_lineno)
     if running is None:
-        return None
+        return []
     site = replace(site, source=running.get_line(site.lineno))
-    return ErrorSite(site, running, Evaluator.from_frame(frame), following is None, frame, outer)
+    rounds = Evaluator.list_possible(running, frame, entry.tb_lasti)
+    return [ErrorSite(site, running, evaluator, following is None, frame, outer) for evaluator in rounds]
 
 
 class Making(NamedTuple):

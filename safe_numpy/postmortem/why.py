@@ -6,6 +6,7 @@ confirms it: the object that lacked the attribute, an operand, an argument.
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -163,10 +164,7 @@ def _explain_one(error: BaseException) -> Explanation | None:
         finding, where = explain_remote(text)
         if finding is not None and where is not None:
             return _present(finding, where)
-    place = error_site.find_error_site(error.__traceback__)
-    if place is None:
-        return None
-    for rule in rules.RULES:
+    for rule, place in itertools.product(rules.RULES, error_site.list_error_sites(error.__traceback__)):
         try:
             finding = rule(error, place)
         except Exception:
@@ -206,9 +204,9 @@ def _say_nothing(error: BaseException) -> str:
         with LOADING:
             from safe_numpy.postmortem import error_site
 
-        place = error_site.find_error_site(error.__traceback__)
-        for name, tensor in place.find_line_tensors()[:_MOST_NAMED] if place is not None else ():
-            tensors.append(f"`{name}`, {error_site.describe_tensor(tensor)}")
+        for place in error_site.list_error_sites(error.__traceback__)[-1:]:
+            for name, tensor in place.find_line_tensors()[:_MOST_NAMED]:
+                tensors.append(f"`{name}`, {error_site.describe_tensor(tensor)}")
     except Exception:
         tensors = []  # nothing is known, then
     if tensors:
