@@ -114,7 +114,21 @@ def test_what_is_no_baseline(options: list[str], content: str | None, text: str,
 
 
 def test_a_round_trip(tmp_path: Path) -> None:
-    hazards = [_baseline.Accepted("b.py", "f", "x.numpy()  # é", "neg"), _baseline.Accepted("a.py", "g", "y", "alias")]
+    undecodable = os.fsdecode(b"\xff.py")
+    hazards = [
+        _baseline.Accepted("b.py", "f", "x.numpy()  # é", "neg"),
+        _baseline.Accepted("a.py", "g", "y", "alias"),
+        _baseline.Accepted(undecodable, "g", "y", "alias"),
+    ]
     file = tmp_path / "known.json"
-    file.write_text(_baseline.render_baseline(hazards))
+    file.write_bytes(_baseline.render_baseline(hazards))
     assert _baseline.read_baseline(file) == sorted(hazards)
+    assert "# é" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"format":' * 100_000, "9" * 5000, "null", "\ud800"])
+def test_what_no_baseline_can_be(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "known.json"
+    file.write_bytes(content.encode(errors="surrogatepass"))
+    with pytest.raises(ValueError, match="is no baseline of safe_numpy"):
+        _baseline.read_baseline(file)

@@ -118,7 +118,7 @@ class Plugin:
         """Write the baseline, or say what of it is out of date."""
         if self._baseline_file is not None:
             try:
-                replace_file(self._baseline_file, render_baseline(baseline.met).encode())
+                replace_file(self._baseline_file, render_baseline(baseline.met))
                 text = f"{len(baseline.met)} accepted hazards written to {self._baseline_file}"
             except OSError as error:
                 text = f"the baseline could not be written: {error}"

@@ -70,11 +70,12 @@ def read_baseline(path: Path) -> list[Accepted]:
         if plain["format"] != _BASELINE_FORMAT:
             raise ValueError("the format is another one")
         return [Accepted(*(str(entry[field]) for field in Accepted._fields)) for entry in plain["accepted"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no baseline of safe_numpy: {type(error).__name__}: {error}") from None
 
 
-def render_baseline(hazards: Iterable[Accepted]) -> str:
-    """Return the content of a baseline file; the same hazards give the same text."""
+def render_baseline(hazards: Iterable[Accepted]) -> bytes:
+    """Return the content of a baseline file; the same hazards give the same content."""
     entries = [hazard._asdict() for hazard in sorted(hazards)]
-    return json.dumps({"format": _BASELINE_FORMAT, "accepted": entries}, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps({"format": _BASELINE_FORMAT, "accepted": entries}, indent=1, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # the bytes of a path that are no text, as JSON escapes them
