@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from tally import pytest_runtest_makereport, pytest_sessionfinish  # noqa: F401  hooks of pytest's
 
 import safe_numpy
 from safe_numpy.config import modes, setting

@@ -302,7 +302,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @settings(
-    max_examples=int(os.environ.get("SAFE_NUMPY_FORGED", "300")),
+    max_examples=int(os.environ.get("SAFE_NUMPY_TEST_EXAMPLES", "300")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -314,7 +314,7 @@ def test_any_ledger(at_home: Path, rows: list[dict[str, Any]]) -> None:
 def test_bytes_that_were_flipped(at_home: Path) -> None:
     good = make_ledger(at_home / "l.json", make_row("program.py", make_edit("x.numpy()", "x.detach().numpy()")))
     content, chance = good.read_bytes(), random.Random(1)
-    for _ in range(int(os.environ.get("SAFE_NUMPY_FORGED", "300"))):
+    for _ in range(int(os.environ.get("SAFE_NUMPY_TEST_EXAMPLES", "300"))):
         damaged = bytearray(content)
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(len(damaged))] = chance.choice(b'\x00"[]{},:-19eE.x\\u\xff')

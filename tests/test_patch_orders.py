@@ -1,6 +1,6 @@
 """Any order of wrapping and unwrapping, by us and by three others, leaves a method that works.
 
-`SOME_ORDERS=2000 pytest tests/test_patch_orders.py` takes 10⁵ steps.
+`SAFE_NUMPY_TEST_EXAMPLES=2500 pytest tests/test_patch_orders.py` takes 10⁵ steps.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import tally
 import torch
 import wrapt
 from hypothesis import HealthCheck, Phase, settings
@@ -132,6 +133,7 @@ class Orders(RuleBasedStateMachine):
 
     @invariant()
     def it_works(self) -> None:
+        tally.count()
         if "__dlpack__" not in vars(torch.Tensor):  # somebody has deleted torch's own
             torch.Tensor.__dlpack__ = STOCK_DLPACK  # type: ignore[method-assign]
         plain, leaf = torch.ones(2), torch.ones(2, requires_grad=True)
@@ -158,12 +160,12 @@ class Orders(RuleBasedStateMachine):
 
 
 Orders.TestCase.settings = settings(
-    max_examples=int(os.environ.get("SOME_ORDERS", "20")),
+    max_examples=int(os.environ.get("SAFE_NUMPY_TEST_EXAMPLES", "20")),
     stateful_step_count=50,
     deadline=None,
     database=None,
     phases=[Phase.generate],
-    derandomize="SOME_ORDERS" not in os.environ,
+    derandomize="SAFE_NUMPY_TEST_EXAMPLES" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )
 TestOrders = Orders.TestCase
