@@ -90,6 +90,7 @@ FOREIGN = [
     "__import__('os').system('id') or x.tolist()", "x.detach(evil()).numpy()", "x.view(torch.load).numpy()",
     "y.detach().numpy()", "x.numpy()", "[e.numpy() for e in x]", "lambda *args: x(*args, evil()).numpy()",
     "torch.from_numpy(x).to(evil)", "*x", "yield", "", "x;evil()", "x)\nevil()\n(x", "x.detach().numpy() or evil()",
+    "x.view(torch.int16evil).numpy().view(ml_dtypes.bfloat16)", "x.view(torch.int16).numpy().view(ml_dtypes.float8_evil)",
     "(" * 400 + "x" + ")" * 400, "x" + ".detach()" * 5000 + ".numpy()", "x" + ".clone().to_dense()" * 50 + ".numpy()",
 ]  # fmt: skip
 

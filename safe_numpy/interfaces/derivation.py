@@ -22,7 +22,7 @@ from safe_numpy.diagnosis.framework import Twins, load_framework
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 
 _HOLE = "hole_of_safe_numpy_"
-_DTYPE = re.compile(r"bool|(?:u?int|b?float|complex)\d+\w*")
+_DTYPE = re.compile(r"bool|(?:u?int|b?float|complex)\d+(?:_e\d+m\d+(?:b\d+)?(?:fn)?u?z?(?:_x\d)?)?")
 _MOST = 20_000
 """characters of a text"""
 
