@@ -75,7 +75,7 @@ def _convert_leaves(x: Any, trail: _Trail, above: tuple[int, ...]) -> Any:
     framework = find_framework(x)
     if framework is not None:
         return convert_tensor(framework, x, lambda: _name_trail(trail))
-    if isinstance(x, _ATOMS):
+    if isinstance(x, _ATOMS) or not _has_hash(type(x)):
         return x
     if isinstance(x, Iterator) and type(x).__module__ in ("builtins", "itertools"):
         path = f"tree{_name_trail(trail)}"
@@ -95,6 +95,15 @@ def _convert_leaves(x: Any, trail: _Trail, above: tuple[int, ...]) -> Any:
     if type(x) not in (dict, list, tuple) and all(map(operator.is_, converted, node.children)):
         return x  # nothing in it was ours to convert
     return node.rebuild(converted)
+
+
+def _has_hash(cls: type) -> bool:
+    """Tell whether a class can be looked up, as every registry of containers does; its metaclass decides that."""
+    try:
+        hash(cls)
+    except Exception:
+        return False
+    return True
 
 
 def _name_trail(trail: _Trail) -> str:

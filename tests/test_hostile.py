@@ -25,6 +25,11 @@ TRAPS = [
     "keys", "items", "values",
 ]  # fmt: skip
 
+META_TRAPS = [
+    "__getattr__", "__getattribute__", "__instancecheck__", "__subclasscheck__", "__eq__", "__ne__", "__hash__",
+    "__repr__", "__str__", "__bool__", "__len__", "__iter__", "__call__", "__contains__", "__dir__",
+]  # fmt: skip
+
 sprung: list[str] = []
 
 
@@ -38,7 +43,11 @@ def set_trap(name: str) -> Any:
 
 def make_hostile(*bases: type, **namespace: Any) -> Any:
     """Return an instance of a class that records every call of a method, and of a metaclass that does too."""
-    meta = type("Meta", (type,), {name: set_trap(f"meta {name}") for name in ("__getattr__", "__instancecheck__")})
+    meta_traps = {name: set_trap(f"meta {name}") for name in META_TRAPS}
+    meta_traps |= {
+        name: property(set_trap(f"meta {name}")) for name in ("__name__", "__module__", "__mro__", "__bases__")
+    }
+    meta = type("Meta", (type,), meta_traps)
     traps = {name: set_trap(name) for name in TRAPS}
     traps |= {name: property(set_trap(name)) for name in ("__class__", "loss", "training", "_modules", "_parameters")}
     cls = meta("Hostile", bases, {**traps, **namespace})
@@ -47,6 +56,9 @@ def make_hostile(*bases: type, **namespace: Any) -> Any:
 
 HOSTILE: dict[str, Any] = {
     "plain": lambda: make_hostile(),
+    "str": lambda: make_hostile(str),
+    "int": lambda: make_hostile(int),
+    "error": lambda: make_hostile(ValueError),
     "slots": lambda: make_hostile(__slots__=("a",)),
     "own __dict__": lambda: make_hostile(__dict__=property(set_trap("__dict__"))),
     "dict": lambda: make_hostile(dict),

@@ -13,7 +13,15 @@ from typing import Any
 from safe_numpy.callsite.evaluator import Evaluator, is_framework_object
 from safe_numpy.callsite.expression import find_operands, walk_scope
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import find_package, is_users, list_sites, read_members
+from safe_numpy.callsite.frames import (
+    find_package,
+    get_class_dict,
+    get_mro,
+    is_exactly,
+    is_users,
+    list_sites,
+    read_members,
+)
 from safe_numpy.callsite.functions import Returns, find_returns, find_scope, list_names
 from safe_numpy.callsite.source import RunningCode, read_line, read_running
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses
@@ -117,8 +125,10 @@ def _find_methods(objects: Iterable[Any]) -> list[Returns]:
         seen.add(id(value))
         if find_framework(value) is not None:
             return []
-        pending += list(value)[:_MOST_OBJECTS] if type(value) in (list, tuple) else []
-        if not is_framework_object(value) and any(name in vars(c) for c in type.mro(type(value)) for name in _ASKED):
+        pending += list(value)[:_MOST_OBJECTS] if is_exactly(value, list, tuple) else []
+        if not is_framework_object(value) and any(
+            name in get_class_dict(c) for c in get_mro(type(value)) for name in _ASKED
+        ):
             pending += read_members(value).values()
             told = [r for n in _ASKED if (r := find_returns(_find_method(value, n))) is not None and r.gives_one]
             found |= {(r.filename, r.lines[0][0].statement.lineno): r for r in told}
@@ -127,8 +137,9 @@ def _find_methods(objects: Iterable[Any]) -> list[Returns]:
 
 def _find_method(instance: Any, name: str) -> Any:
     """Return a method as it was written: scikit-learn wraps those of its transformers."""
-    method = next((vars(c)[name] for c in type.mro(type(instance)) if name in vars(c)), None)
-    while isinstance(method, FunctionType) and "__wrapped__" in vars(method):
+    own = (get_class_dict(cls) for cls in get_mro(type(instance)))
+    method = next((members[name] for members in own if name in members), None)
+    while type(method) is FunctionType and "__wrapped__" in vars(method):
         method = vars(method)["__wrapped__"]
     return method
 

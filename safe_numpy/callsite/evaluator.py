@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pure_eval
 from pure_eval import CannotEval
 
-from safe_numpy.callsite.frames import read_variables
+from safe_numpy.callsite.frames import get_class_dict, get_class_module, get_mro, is_exactly, read_variables
 from safe_numpy.callsite.source import RunningCode
 from safe_numpy.diagnosis.framework import find_framework, read_member
 from safe_numpy.diagnosis.registry import FRAMEWORKS
@@ -136,14 +136,14 @@ class Evaluator(pure_eval.Evaluator):
     def list_items(self, node: ast.expr) -> list[Any]:
         """Return the items of what is iterated, at most a thousand; none where that is not known."""
         value = self.find(node, NOTHING)
-        if type(value) in (list, tuple, deque, dict, set):
+        if is_exactly(value, list, tuple, deque, dict, set):
             return list(itertools.islice(value, _MOST_ITEMS))
         if not isinstance(node, ast.Call):
             return []
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if isinstance(node.func, ast.Attribute):
             owner = self.find(node.func.value)
-            is_view = type(owner) in (dict, defaultdict, OrderedDict) and name in ("values", "items", "keys")
+            is_view = is_exactly(owner, dict, defaultdict, OrderedDict) and name in ("values", "items", "keys")
             return list(itertools.islice(getattr(owner, name)(), _MOST_ITEMS)) if is_view else []
         if name in _SAME_ITEMS and node.args:
             return self.list_items(node.args[0])
@@ -160,6 +160,8 @@ class Evaluator(pure_eval.Evaluator):
     def __getitem__(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Name) and node.id in self._hidden:
             raise CannotEval
+        if isinstance(node, ast.Attribute) and _has_own_lookup(self[node.value]):
+            raise CannotEval
         try:
             return super().__getitem__(node)
         except CannotEval:
@@ -170,7 +172,7 @@ class Evaluator(pure_eval.Evaluator):
                 member = read_member(self[node.value], node.attr, False)
             elif isinstance(node, ast.Subscript):
                 owner, key = self[node.value], self[node.slice]
-                member = _get_item(owner, key) if type(owner) in _CONTAINERS else read_member(owner, key, True)
+                member = _get_item(owner, key) if is_exactly(owner, *_CONTAINERS) else read_member(owner, key, True)
             if member is NotImplemented:
                 raise
             return member
@@ -230,7 +232,7 @@ class Evaluator(pure_eval.Evaluator):
         value = self.find(node, NOTHING)
         if value is NOTHING:
             return self.guess(node) is None and self.is_harmless(node)
-        return type(value) in (str, bytes, range) or get_home(type(value)) == "numpy"
+        return is_exactly(value, str, bytes, range) or get_home(type(value)) == "numpy"
 
     def is_model(self, node: ast.expr) -> bool:
         """Tell whether an expression is an instance of a class of a framework's that is called: a module, a layer."""
@@ -246,11 +248,17 @@ class Evaluator(pure_eval.Evaluator):
         return type(module) is ModuleType and module.__name__.partition(".")[0] in FRAMEWORKS
 
 
+def _has_own_lookup(value: Any) -> bool:
+    """Tell whether a metaclass says what the attributes of its classes are: pure_eval would ask it."""
+    cls = value if issubclass(type(value), type) else type(value)
+    return any("__getattribute__" in get_class_dict(base) for base in get_mro(type(cls))[:-2])  # `type` and `object`
+
+
 def _get_item(container: Any, key: Any) -> Any:
     """Return what a builtin container holds, without making it up where it is missing."""
     if type(container) is deque:
         return container[key] if type(key) is int and -len(container) <= key < len(container) else NotImplemented
-    return dict.get(container, key, NotImplemented) if type(key) in (str, int, bool, bytes) else NotImplemented
+    return dict.get(container, key, NotImplemented) if is_exactly(key, str, int, bool, bytes) else NotImplemented
 
 
 def _bind(target: ast.expr, value: Any, known: dict[str, Any]) -> None:
@@ -259,7 +267,9 @@ def _bind(target: ast.expr, value: Any, known: dict[str, Any]) -> None:
         return
     if isinstance(target, ast.Name):
         known[target.id] = value
-    elif isinstance(target, (ast.Tuple, ast.List)) and type(value) in (tuple, list) and len(value) == len(target.elts):
+    elif (
+        isinstance(target, (ast.Tuple, ast.List)) and is_exactly(value, tuple, list) and len(value) == len(target.elts)
+    ):
         for element, item in zip(target.elts, value, strict=True):
             _bind(element, item, known)
 
@@ -269,8 +279,10 @@ def is_framework_object(value: Any) -> bool:
     cls = type(value)
     if issubclass(cls, type) or find_framework(value) is not None:
         return False
-    homes = {base.__module__.partition(".")[0] for base in type.mro(cls)[:-1]}
-    return not homes.isdisjoint(FRAMEWORKS) and "__call__" in {name for base in type.mro(cls) for name in vars(base)}
+    bases = get_mro(cls)
+    return not {get_home(base) for base in bases[:-1]}.isdisjoint(FRAMEWORKS) and any(
+        "__call__" in get_class_dict(base) for base in bases
+    )
 
 
 def get_home(function: Any) -> str:
@@ -281,20 +293,21 @@ def get_home(function: Any) -> str:
     if type(function) is FunctionType:
         name = function.__globals__.get("__name__")  # what decorates a function may name another module
     elif issubclass(kind, type):
-        name = type.__dict__["__module__"].__get__(function)
-    elif kind.__module__.partition(".")[0] == "numpy":
+        name = get_class_module(function)
+    elif get_home(kind) == "numpy":
         return "numpy"  # its functions are objects of its own
     else:
-        name = getattr(function, "__module__", None) if kind.__module__ == "builtins" else None
-        owner = getattr(function, "__self__", None) if kind.__module__ == "builtins" else None
+        is_builtin = get_class_module(kind) == "builtins"
+        name = getattr(function, "__module__", None) if is_builtin else None
+        owner = getattr(function, "__self__", None) if is_builtin else None
         if name is None and owner is not None:
-            name = owner.__module__ if issubclass(type(owner), type) else type(owner).__module__
+            name = get_class_module(owner if issubclass(type(owner), type) else type(owner))
     return name.partition(".")[0] if isinstance(name, str) else ""
 
 
 def _is_in(value: Any, known: frozenset[Any]) -> bool:
     try:
-        return value in known if type(value) in (type, type(len)) else False
+        return value in known if is_exactly(value, type, type(len)) else False
     except TypeError:
         return False
 
@@ -405,7 +418,7 @@ def _guess_builtin(evaluator: Evaluator, node: ast.Call) -> Guess | None:
 
 def _get_held(value: Any) -> list[Any]:
     """Return the tensors in a list or tuple of nothing else."""
-    items = list(value) if type(value) in (list, tuple) and 0 < len(value) <= 1000 else []
+    items = list(value) if is_exactly(value, list, tuple) and 0 < len(value) <= 1000 else []
     return items if all(find_framework(item) is not None for item in items) else []
 
 

@@ -13,10 +13,17 @@ from itertools import chain, islice
 from types import CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from pure_eval.my_getattr_static import getattr_static
-
 from safe_numpy.callsite.evaluator import Evaluator, Guess
-from safe_numpy.callsite.frames import OURSELVES, Caller, read_members, read_variables
+from safe_numpy.callsite.frames import (
+    OURSELVES,
+    Caller,
+    get_class_dict,
+    get_class_module,
+    get_mro,
+    is_exactly,
+    read_members,
+    read_variables,
+)
 from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode
 from safe_numpy.diagnosis.facts import Door
 from safe_numpy.diagnosis.framework import Introspection, find_framework, make_plan
@@ -244,7 +251,9 @@ def _search_parameters(call: ast.Call, x: Any, evaluator: Evaluator, called: Fra
 def _is_code_of(function: Any, code: CodeType) -> bool:
     if type(function) is MethodType:
         function = function.__func__
-    elif type(function).__module__ == "numpy":  # NumPy's functions are objects of its own, which hold the Python one
+    elif (
+        get_class_module(type(function)) == "numpy"
+    ):  # NumPy's functions are objects of its own, which hold the Python one
         function = getattr(function, "_implementation", None)
     return type(function) is FunctionType and function.__code__ is code
 
@@ -280,30 +289,31 @@ def find_inside(container: Any, x: Any) -> str | None:
 
 
 def _can_hold(value: Any) -> bool:
-    return type(value) not in (str, bytes, int, float, complex, bool, type(None), type, FunctionType, ModuleType)
+    return not is_exactly(value, str, bytes, int, float, complex, bool, type(None), type, FunctionType, ModuleType)
 
 
 def _open(container: Any) -> Iterator[tuple[str, Any]]:
     """Yield what a container holds, with the code that takes it out."""
     cls = type(container)
-    if cls in (list, tuple, deque):
+    if is_exactly(container, list, tuple, deque):
         yield from ((f"[{i}]", item) for i, item in enumerate(islice(cls.__iter__(container), _MOST_ITEMS)))
-    elif cls in (dict, defaultdict, OrderedDict):
+    elif is_exactly(container, dict, defaultdict, OrderedDict):
         items = islice(dict.items(container), _MOST_ITEMS)
-        yield from ((f"[{key!r}]", item) for key, item in items if type(key) in _KEYS)
+        yield from ((f"[{key!r}]", item) for key, item in items if is_exactly(key, *_KEYS))
     elif issubclass(cls, tuple):
-        fields = cls.__dict__.get("_fields")
+        fields = get_class_dict(cls).get("_fields")
         if type(fields) is tuple:
             yield from ((f".{f}", item) for f, item in zip(fields, tuple.__iter__(container), strict=False))
     elif _can_hold(container):
         for name, value in list(read_members(container).items())[:1000]:
-            if type(name) is str and name.isidentifier() and _is_shown(container, name, value):
+            if type(name) is str and name.isidentifier() and _is_shown(container, name):
                 yield f".{name}", value
 
 
-def _is_shown(instance: Any, name: str, value: Any) -> bool:
+def _is_shown(instance: Any, name: str) -> bool:
     """Tell whether ``instance.name`` gives the member: a property of that name would stand before it."""
-    try:
-        return getattr_static(instance, name) is value  # type: ignore[no-untyped-call]
-    except Exception:
-        return False
+    classes = (get_class_dict(cls) for cls in get_mro(type(instance)))
+    own = next((members[name] for members in classes if name in members), None)
+    return not any(
+        "__set__" in get_class_dict(cls) or "__delete__" in get_class_dict(cls) for cls in get_mro(type(own))
+    )

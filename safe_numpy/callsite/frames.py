@@ -30,8 +30,9 @@ _translators: dict[str, Translator] = {}
 """by a part of the names of the files that such code comes from"""
 
 # By the descriptors of `type`: a metaclass can have these attributes made up.
-_get_mro = type.__dict__["__mro__"].__get__
-_get_class_dict = type.__dict__["__dict__"].__get__
+get_mro = type.__dict__["__mro__"].__get__
+get_class_dict = type.__dict__["__dict__"].__get__
+get_class_module = type.__dict__["__module__"].__get__
 
 _HELD_BY_FRAME_AND_US = 3  # the frame, our variable, and the argument of getrefcount
 
@@ -238,10 +239,21 @@ def locate(frame: FrameType, library: str = "", asks: bool = False, at: tuple[in
     return Site(code.co_filename, lineno, code.co_name, library, "", "", code, lasti, asks)
 
 
+def inherits(cls: type, *bases: type) -> bool:
+    """Tell whether a class is one of these, or derived from one."""
+    return any(own is base for own in get_mro(cls) for base in bases)  # an ABC would ask for the hash of the class
+
+
+def is_exactly(value: object, *classes: type) -> bool:
+    """Tell whether a value is of one of these classes itself."""
+    cls = type(value)  # `in` would ask its metaclass what it equals
+    return any(cls is each for each in classes)
+
+
 def read_members(instance: Any) -> dict[str, Any]:
     """Return an instance's own dict, or an empty one where a class of somebody's own would have to be asked for it."""
-    for cls in _get_mro(type(instance)):
-        slot = _get_class_dict(cls).get("__dict__")
+    for cls in get_mro(type(instance)):
+        slot = get_class_dict(cls).get("__dict__")
         if slot is not None:
             members = slot.__get__(instance) if type(slot) is GetSetDescriptorType else None
             return members if type(members) is dict else {}

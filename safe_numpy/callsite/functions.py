@@ -10,7 +10,7 @@ from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import Any
 
 from safe_numpy.callsite.evaluator import Evaluator
-from safe_numpy.callsite.frames import is_foreign, list_sites
+from safe_numpy.callsite.frames import get_class_dict, get_mro, is_exactly, is_foreign, list_sites
 from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode, find_statement, read_function, read_running
 from safe_numpy.callsite.syntax import SCOPES
 
@@ -39,9 +39,9 @@ class Returns:
 
 def find_returns(function: Any) -> Returns | None:
     """Return where a function of the user's gives something back; None for any other, or where there is no source."""
-    while isinstance(function, functools.partial):
+    while issubclass(type(function), functools.partial):
         function = function.func
-    if type(function) is not FunctionType and type(function) is not MethodType and not isinstance(function, type):
+    if not is_exactly(function, FunctionType, MethodType) and not issubclass(type(function), type):
         function = _find_call(function)
     if type(function) is MethodType:
         function = function.__func__
@@ -142,9 +142,9 @@ def _says_number(value: ast.expr) -> bool:
 
 def _find_call(instance: Any) -> Any:
     """Return what runs when an instance of a class of the user's is called."""
-    for cls in type.mro(type(instance)):
+    for cls in get_mro(type(instance)):
         for name in ("forward", "__call__"):  # torch's modules call the one
-            method = vars(cls).get(name)
+            method = get_class_dict(cls).get(name)
             if type(method) is FunctionType:
                 return method
     return None

@@ -14,7 +14,7 @@ from typing import Any
 from safe_numpy.callsite.evaluator import Evaluator, Guess, get_home
 from safe_numpy.callsite.expression import Occurrence, find_operands, find_receiver, takes_arrays_only
 from safe_numpy.callsite.expression import walk_scope as walk
-from safe_numpy.callsite.frames import Caller
+from safe_numpy.callsite.frames import Caller, get_class_dict, get_mro, is_exactly
 from safe_numpy.callsite.functions import find_returns
 from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode
 from safe_numpy.diagnosis.causes import Plan, put_in_parentheses, unite_plans
@@ -128,7 +128,7 @@ class Replacements:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "values":
             return None
         owner = self.evaluator.find(node.func.value)
-        return list(owner.values()) if type(owner) in (dict, OrderedDict, defaultdict) else None
+        return list(owner.values()) if is_exactly(owner, dict, OrderedDict, defaultdict) else None
 
     def _list_inner(self, node: ast.expr) -> list[ast.expr]:
         """Return the expressions in one that hands them on as they are."""
@@ -139,7 +139,7 @@ class Replacements:
         if not isinstance(node, ast.Call):
             return []
         function, arguments = self.evaluator.find(node.func), [*node.args, *(k.value for k in node.keywords)]
-        is_passing = type(function) in (type, type(len)) and function in _PASSING
+        is_passing = is_exactly(function, type, type(len)) and function in _PASSING
         if self._maps_to_arrays(node):
             return arguments[1:]
         return arguments if is_passing or self._builds_of_arrays(node) else []
@@ -258,17 +258,17 @@ class Replacements:
         if not isinstance(node, ast.Call):
             return isinstance(node, ast.GeneratorExp)
         function = self.evaluator.find(node.func)
-        if isinstance(function, type):
-            return issubclass(function, Iterator)
-        returns = find_returns(function) if isinstance(function, FunctionType) else None
+        if issubclass(type(function), type):
+            return any("__next__" in get_class_dict(base) for base in get_mro(function))
+        returns = find_returns(function) if type(function) is FunctionType else None
         return returns is not None and returns.is_generator
 
     def _makes_object(self, node: ast.expr) -> bool:
         """Tell whether `node` makes an instance of a class of the user's that no array is made of, as an estimator."""
         cls = self.evaluator.find(node.func) if isinstance(node, ast.Call) else None
-        if not isinstance(cls, type) or get_home(cls) in FRAMEWORKS:
+        if not issubclass(type(cls), type) or get_home(cls) in FRAMEWORKS:
             return False
-        members = {name for base in type.mro(cls)[:-1] for name in vars(base)}
+        members = {name for base in get_mro(cls)[:-1] for name in get_class_dict(base)}
         return members.isdisjoint(
             ("__array__", "__iter__", "__getitem__", "__len__", "__float__", "__dataclass_fields__")
         )
@@ -377,7 +377,7 @@ def write_loop(text: str, container: Any, depth: int = 0, is_asked_within: bool 
     elements = _get_elements(container)
     if not 0 < len(elements) <= _MOST_ELEMENTS:
         return None
-    if len({type(e) for e in elements}) == 1 and type(elements[0]) in LOOP_FORMS:
+    if is_exactly(elements[0], *LOOP_FORMS) and all(type(e) is type(elements[0]) for e in elements):
         inner = {write_loop("row", e, depth + 1, is_asked_within) for e in elements} if depth == 0 else set()
         fix = inner.pop() if len(inner) == 1 else None
         is_deep = fix is None or " in row" not in fix or fix.count(" in ") > 1
@@ -423,4 +423,4 @@ def _fails(x: Any) -> bool:
 def _get_elements(container: Any) -> list[Any]:
     if type(container) is dict:
         return list(container.values())
-    return list(container) if type(container) in (list, tuple, deque) else []
+    return list(container) if is_exactly(container, list, tuple, deque) else []

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from safe_numpy.callsite.evaluator import Evaluator, get_home
+from safe_numpy.callsite.frames import is_exactly
 from safe_numpy.callsite.source import RunningCode
 from safe_numpy.callsite.syntax import makes_tensor
 from safe_numpy.diagnosis.causes import put_in_parentheses
@@ -116,7 +117,7 @@ class TensorKeeper:
         if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
             return node in self.failed or node.elt in self.failed
         value = self.evaluator.find(node)
-        return type(value) in (list, tuple) and len(value) > 0 and all(find_framework(v) is not None for v in value)
+        return is_exactly(value, list, tuple) and len(value) > 0 and all(find_framework(v) is not None for v in value)
 
     def _write_call(self, node: ast.Call) -> str | None:
         """Return a call of NumPy's function as one of the framework's; None where that is not certain."""
@@ -129,7 +130,7 @@ class TensorKeeper:
         bound = self.twins.bounds.get(name)
         if bound is not None and len(node.args) == 2:
             for x, number in ((first, others[0]), (others[0], first)):
-                if type(self.evaluator.find(number)) in _NUMBERS:
+                if is_exactly(self.evaluator.find(number), *_NUMBERS):
                     return bound.format(x=self._write(x), bound=self._write(number))
         is_clear = self.evaluator.guess(first) is not None or self._holds_tensors(first) or self.evaluator.knows(first)
         if not is_clear and not self._is_tensor(first):
@@ -159,11 +160,11 @@ class TensorKeeper:
             return None
         value = self.evaluator.find(node)
         cls = type(value)
-        is_numpys = cls.__module__.partition(".")[0] == "numpy" and hasattr(cls, "__array__")
+        is_numpys = get_home(cls) == "numpy" and hasattr(cls, "__array__")
         is_call = value is None and isinstance(node, (ast.Call, ast.BinOp, ast.Subscript)) and self._is_arrays(node)
         if not is_numpys and not is_call:
             return None
-        is_array = cls.__name__ == "ndarray"
+        is_array = is_numpys and cls.__name__ == "ndarray"
         text = (self.twins.from_array if is_array else self.twins.from_any).format(x=self._write(node))
         is_fitting = is_numpys and (value.dtype.kind != "f" or value.dtype.name == self.dtype or not is_array)
         if is_fitting and self.is_on_host:
@@ -175,7 +176,7 @@ class TensorKeeper:
     def _is_arrays(self, node: ast.expr) -> bool:
         """Tell whether an expression that cannot be evaluated gives an array, by its form."""
         if self.evaluator.knows(node):
-            return type(self.evaluator.find(node)).__module__.partition(".")[0] == "numpy"
+            return get_home(type(self.evaluator.find(node))) == "numpy"
         if isinstance(node, ast.BinOp):
             return self._is_arrays(node.left) or self._is_arrays(node.right)
         if isinstance(node, ast.Subscript):

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from safe_numpy.callsite.frames import inherits
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Kind, Subject
 from safe_numpy.diagnosis.framework import Framework, Introspection, Twins, make_plan
@@ -54,7 +55,7 @@ class Keras(Framework):
     causes = CAUSES
 
     def is_tensor_class(self, cls: type) -> bool:
-        return issubclass(cls, (keras.KerasTensor, keras.Variable))
+        return inherits(cls, keras.KerasTensor, keras.Variable)
 
     def undisturbed(self) -> AbstractContextManager[object]:
         return nullcontext()

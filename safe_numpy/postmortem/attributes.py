@@ -12,7 +12,7 @@ from typing import Any
 
 from safe_numpy.callsite.evaluator import get_home, is_framework_object
 from safe_numpy.callsite.expression import walk_scope
-from safe_numpy.callsite.frames import read_members
+from safe_numpy.callsite.frames import get_class_module, get_mro, is_exactly, read_members
 from safe_numpy.callsite.functions import walk_own
 from safe_numpy.callsite.source import find_statement
 from safe_numpy.diagnosis.causes import put_in_parentheses
@@ -66,7 +66,7 @@ def find_method(error: BaseException, line: ErrorSite) -> Finding | None:
         return None
     for operand in nodes:
         method = line.find_value(operand)
-        tensor = method.__self__ if type(method) in (MethodType, BuiltinMethodType) else None
+        tensor = method.__self__ if is_exactly(method, MethodType, BuiltinMethodType) else None
         if site.is_tensor(tensor) and isinstance(operand, ast.Attribute):
             return _explain_method(line, operand, tensor, isinstance(error, AttributeError))
     return None
@@ -156,7 +156,7 @@ def _explain_dtype(missing: Missing) -> Finding | None:
 
 
 def _explain_class(missing: Missing) -> Finding | None:
-    mro = type.mro(missing.obj)
+    mro = get_mro(missing.obj)
     is_known = is_tensor_class(missing.obj) or any(c.__module__.startswith("torch.nn") for c in mro)
     return site.say_class(missing.name) if is_known and missing.is_certain() else None
 
@@ -199,7 +199,7 @@ def _explain_container(missing: Missing) -> Finding | None:
     elements = list_elements(missing.obj)
     tensors = [(step, value) for step, value in elements if site.is_tensor(value)]
     chain = missing.list_chain()
-    is_plain = type(missing.obj) in (list, tuple, dict, OrderedDict, defaultdict, deque)
+    is_plain = is_exactly(missing.obj, list, tuple, dict, OrderedDict, defaultdict, deque)
     is_builtin = issubclass(type(missing.obj), (list, tuple, dict, deque))
     is_asked = missing.attribute in _OF_TENSORS or missing.is_certain()
     is_asked = is_asked or bool(is_builtin and tensors and missing.attribute in dir(type(tensors[0][1])))
@@ -229,7 +229,7 @@ def _explain_container(missing: Missing) -> Finding | None:
     if chosen.is_mapped:
         nodes = [(a, n) for a, n in chain if a in chosen.attributes]
         text = write_mapped(missing.line, missing.holder, missing.obj, [v for _, v in tensors], nodes)
-        note = "" if type(missing.obj) in (dict, OrderedDict, defaultdict) else _advise_stack(missing.name, tensors)
+        note = "" if is_exactly(missing.obj, dict, OrderedDict, defaultdict) else _advise_stack(missing.name, tensors)
         return Finding(headline, missing.line.fix({nodes[-1][1]: text}) if nodes else None, note)
     named = [f"`{put_in_parentheses(missing.name)}{step}`, {site.describe_tensor(v)}" for step, v in tensors[:4]]
     return Finding(headline, note=f"it holds {join_names(named)}: take the one that is meant")
@@ -243,7 +243,7 @@ def _advise_stack(name: str, tensors: list[tuple[str, Any]]) -> str:
 
 
 def _holds_tensors(value: Any) -> bool:
-    return type(value) in (list, tuple, dict) and any(site.is_tensor(v) for _, v in list_elements(value))
+    return is_exactly(value, list, tuple, dict) and any(site.is_tensor(v) for _, v in list_elements(value))
 
 
 def _take_element(missing: Missing, headline: str, step: str, value: Any, other: str) -> Finding:
@@ -340,7 +340,7 @@ def _find_hint(end: ast.expr) -> str:
 
 
 def _is_dataset(obj: Any) -> bool:
-    names = {(c.__module__.partition(".")[0], c.__name__) for c in type.mro(type(obj))}
+    names = {(get_home(c), c.__name__) for c in get_mro(type(obj))}
     return bool(names & {("torch", "Dataset"), ("torch", "DataLoader"), ("tensorflow", "DatasetV2")})
 
 
@@ -362,7 +362,7 @@ def _is_module(obj: Any) -> bool:
 
 def find_home(obj: Any) -> str:
     """Return the framework whose module an object is; nothing where it is none."""
-    return next((c.__module__ for c in type.mro(type(obj)) if c.__name__ in ("Module", "Layer")), "")
+    return next((get_class_module(c) for c in get_mro(type(obj)) if c.__name__ in ("Module", "Layer")), "")
 
 
 def _explain_module(missing: Missing) -> Finding | None:
@@ -393,7 +393,7 @@ def find_unbound(error: BaseException, line: ErrorSite) -> Finding | None:
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Missing], Finding | None]], ...] = (
     (lambda obj: obj is None, explain_none),
     (lambda obj: issubclass(type(obj), type), _explain_class),
-    (lambda obj: type(obj) in _NUMBERS or site.is_array(obj) or get_home(type(obj)) == "numpy", _explain_value),
+    (lambda obj: is_exactly(obj, *_NUMBERS) or site.is_array(obj) or get_home(type(obj)) == "numpy", _explain_value),
     (_is_dataset, _explain_dataset),
     (lambda obj: type(obj).__name__ == "dtype", _explain_dtype),
     (_is_module, _explain_module),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections import OrderedDict, defaultdict, deque
+from itertools import islice
 from typing import Any, NamedTuple
 
 from safe_numpy.callsite.expression import find_inside
-from safe_numpy.callsite.frames import read_members
+from safe_numpy.callsite.frames import get_class_dict, get_class_module, get_mro, is_exactly, read_members
 from safe_numpy.callsite.replacements import put_in_loop
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.facts import Door, Kind
@@ -107,15 +108,17 @@ def list_elements(container: Any) -> list[tuple[str, Any]]:
     """Return what a container holds, by the code that takes it out."""
     cls = type(container)
     if issubclass(cls, tuple) and cls is not tuple:
-        known = [vars(c).get("_fields") or vars(c).get("__match_args__") for c in type.mro(cls)]
+        own = [get_class_dict(c) for c in get_mro(cls)]
+        known = [members.get("_fields") or members.get("__match_args__") for members in own]
         names = next((n for n in known if n), ())
         return [(f".{n}", v) for n, v in zip(names, tuple.__iter__(container), strict=False)]
     if issubclass(cls, (list, tuple, deque)):
-        return [(f"[{i}]", v) for i, v in enumerate(list(container)[:_MOST])]
+        base = next(c for c in (list, tuple, deque) if issubclass(cls, c))  # not as a class of somebody's iterates
+        return [(f"[{i}]", v) for i, v in enumerate(islice(base.__iter__(container), _MOST))]
     if issubclass(cls, dict):
-        members: dict[Any, Any] = {**read_members(container)} if cls not in _LOOPED else {}
+        members: dict[Any, Any] = {**read_members(container)} if not is_exactly(container, *_LOOPED) else {}
         items = list(dict.items(container))[:_MOST]
-        return [(f".{k}" if members.get(k) is v else f"[{k!r}]", v) for k, v in items if isinstance(k, (str, int))]
+        return [(f".{k}" if members.get(k) is v else f"[{k!r}]", v) for k, v in items if is_exactly(k, str, int)]
     return [(f".{k}", v) for k, v in list(read_members(container).items())[:_MOST] if type(k) is str]
 
 
@@ -132,12 +135,12 @@ def choose_element(container: Any, elements: list[tuple[str, Any]], asked: list[
     tensors = [(step, value) for step, value in elements if site.is_tensor(value)]
     cls = type(container)
     wanted = frozenset(asked) & (MOVING | _CONVERTING)
-    can_map = len(tensors) == len(elements) and type(container) in _LOOPED and asked[0] in wanted
+    can_map = len(tensors) == len(elements) and is_exactly(container, *_LOOPED) and asked[0] in wanted
     mapped = Choice(is_mapped=True, attributes=wanted) if can_map else Choice()
     shapes = {site.get_shape(value) for _, value in tensors}
     if asked[0] == "item" and any(site.count_elements(value) != 1 for _, value in tensors):
         mapped = Choice()
-    if can_map and asked[0] in _REDUCING and cls in (list, tuple) and len(shapes) == 1 and use != "many":
+    if can_map and asked[0] in _REDUCING and is_exactly(container, list, tuple) and len(shapes) == 1 and use != "many":
         return Choice(is_stacked=site.is_of("torch", tensors[0][1]))
     if can_map and cls is list and shapes == {"[]"} and len(tensors) > 1 and use == "one":
         return Choice(is_stacked=site.is_of("torch", tensors[0][1]))  # the numbers of a history
@@ -158,10 +161,10 @@ def choose_iterated(container: Any, elements: list[tuple[str, Any]], names: set[
     """
     cls = type(container)
     tensors = [step for step, value in elements if site.is_tensor(value)]
-    if cls.__module__ == "torch.return_types":
+    if get_class_module(cls) == "torch.return_types":
         is_place = ".indices" in tensors and any(map(_PLACES.search, names))
         return Choice(".indices" if is_place else "")
-    return Choice(tensors[0]) if len(tensors) == 1 and cls not in _LOOPED else Choice()
+    return Choice(tensors[0]) if len(tensors) == 1 and not is_exactly(container, *_LOOPED) else Choice()
 
 
 def _choose_one(
@@ -179,7 +182,7 @@ def _choose_one(
         found = loss[0] if len(loss) == 1 else scalars[0] if len(scalars) == 1 else ""
         if found or "backward" in asked:
             return Choice(found) if cls is not list or len(elements) > 1 else Choice()
-    if cls.__module__ == "torch.return_types":
+    if get_class_module(cls) == "torch.return_types":
         is_single = "item" not in asked or all(site.count_elements(value) == 1 for _, value in tensors)
         return _choose_result(elements, hint) if is_single else Choice()
     if len(tensors) == 1 and (len(elements) > 1 or cls is not list or use == "one"):
@@ -258,7 +261,7 @@ def _list_held(value: Any, depth: int = 3) -> list[Any]:
     for _, inner in list_elements(value):
         if site.is_tensor(inner):
             found.append(inner)
-        elif depth and type(inner) in (list, tuple, dict):
+        elif depth and is_exactly(inner, list, tuple, dict):
             found += _list_held(inner, depth - 1)
     return found
 
@@ -278,7 +281,7 @@ def explain_list(line: ErrorSite, node: ast.Call, name: str, said: str) -> Findi
     if not node.args or (name in _OF_LISTS and not _holds_arrays(line.find_value(node.args[0]))):
         return None
     value, text, called = line.find_value(node.args[0]), line.find_text(node.args[0]), line.find_text(node.func)
-    items = list(value) if type(value) in (list, tuple) else []
+    items = list(value) if is_exactly(value, list, tuple) else []
     items = items or [line.find_value(n) for n in open_lists(node.args[:1])]
     if _holds_arrays(items):
         new = f"[torch.from_numpy(a) for a in {text}]" if name in _OF_LISTS else f"torch.from_numpy(np.array({text}))"
@@ -311,4 +314,4 @@ def _explain_container_argument(line: ErrorSite, argument: ast.expr, value: Any,
 
 
 def _holds_arrays(value: Any) -> bool:
-    return type(value) in (list, tuple) and bool(value) and all(map(site.is_array, value))
+    return is_exactly(value, list, tuple) and bool(value) and all(map(site.is_array, value))

@@ -9,7 +9,7 @@ import ast
 from typing import Any, NamedTuple
 
 from safe_numpy.callsite.evaluator import Evaluator, get_home
-from safe_numpy.callsite.frames import read_members
+from safe_numpy.callsite.frames import is_exactly, read_members
 from safe_numpy.callsite.functions import find_returns, find_scope, walk_own
 from safe_numpy.callsite.source import RunningCode, find_statement, read_function
 from safe_numpy.callsite.syntax import makes_tensor
@@ -195,7 +195,7 @@ def _makes_tensors(node: ast.Call, evaluator: Evaluator | None) -> bool:
 def _holds_recorded(node: ast.expr, evaluator: Evaluator | None) -> bool:
     """Tell whether an expression is a tensor that requires grad, or a list of such."""
     value: Any = evaluator.find(node) if evaluator is not None else None
-    values: list[Any] = list(value) if type(value) in (list, tuple) else [value]
+    values: list[Any] = list(value) if is_exactly(value, list, tuple) else [value]
     if isinstance(node, (ast.List, ast.Tuple)) and evaluator is not None:
         values = [t for n in node.elts if (g := evaluator.guess(n)) is not None for t in g.tensors]
     return any(getattr(v, "requires_grad", False) is True for v in values)
@@ -236,7 +236,7 @@ def _fix_stack(line: ErrorSite, cut: _Severed) -> str | None:
         return None
     values = line.find_value(node.args[0])
     if (
-        type(values) not in (list, tuple)
+        not is_exactly(values, list, tuple)
         or not all(map(site.is_tensor, values))
         or len({*map(site.get_shape, values)}) != 1
     ):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from safe_numpy.callsite.evaluator import NOTHING, Evaluator, Guess, get_home
 from safe_numpy.callsite.expression import find_inside, find_operands, walk_scope
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import OURSELVES, find_package, is_between, is_users, list_callers, locate
+from safe_numpy.callsite.frames import OURSELVES, find_package, is_between, is_exactly, is_users, list_callers, locate
 from safe_numpy.callsite.functions import find_scope, walk_own
 from safe_numpy.callsite.source import RunningCode, find_statement
 from safe_numpy.callsite.written import read_written
@@ -250,7 +250,7 @@ def _gave_another(line: ErrorSite, value: ast.expr | None, name: str) -> bool:
         given = line.find_value(value, NOTHING)  # nothing: it has no value yet
         return given is NOTHING or type(given) is not type(held)
     is_numpys = isinstance(value, ast.Call) and get_home(line.find_value(value.func)) == "numpy"
-    return is_numpys and type(held) in (tuple, dict)
+    return is_numpys and is_exactly(held, tuple, dict)
 
 
 def _choose_reaching(statement: ast.stmt, bindings: list[ast.stmt]) -> ast.stmt | None:

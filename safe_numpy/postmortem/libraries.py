@@ -11,7 +11,7 @@ from safe_numpy.callsite.callbacks import find_callback
 from safe_numpy.callsite.evaluator import Guess, get_home
 from safe_numpy.callsite.expression import walk_scope
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import read_members
+from safe_numpy.callsite.frames import get_mro, is_exactly, read_members
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.messages.units import name_place
 from safe_numpy.postmortem import error_site as site
@@ -150,7 +150,7 @@ def find_figure(error: BaseException, line: ErrorSite) -> Finding | None:
     if not isinstance(node.func, ast.Attribute) or node.func.attr != "add_figure":
         return None
     owner, shape = line.find_value(node.func.value), tuple(getattr(tensor, "shape", ()))
-    is_writer = any(c.__name__ == "SummaryWriter" for c in type.mro(type(owner)))
+    is_writer = any(c.__name__ == "SummaryWriter" for c in get_mro(type(owner)))
     given = [n for n in list_arguments(node) if line.guess(n) is not None]
     if not is_writer or len(given) != 1:
         return None
@@ -196,7 +196,7 @@ def find_loader(error: BaseException, line: ErrorSite) -> Finding | None:
             continue
         held = read_members(members.get("dataset"))
         for name, value in held.items():
-            tensors = [value] if site.is_tensor(value) else list(value) if type(value) in (list, tuple) else []
+            tensors = [value] if site.is_tensor(value) else list(value) if is_exactly(value, list, tuple) else []
             recorded = [t for t in tensors if getattr(t, "requires_grad", False) is True and not t.is_leaf]
             if recorded:
                 where = f"{line.find_text(node)}.dataset.{name}"
@@ -253,7 +253,7 @@ def find_table(error: BaseException, line: ErrorSite) -> Finding | None:
 
 
 def _holds_numbers(value: Any) -> bool:
-    is_full = type(value) in (tuple, list) and bool(value)
+    is_full = is_exactly(value, tuple, list) and bool(value)
     return is_full and all(site.is_tensor(v) and site.count_elements(v) == 1 for v in value)
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from safe_numpy.callsite.expression import walk_scope
+from safe_numpy.callsite.frames import is_exactly
 from safe_numpy.callsite.source import get_lines
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.diagnosis.facts import Door
@@ -144,7 +145,7 @@ def find_no_gradient(error: BaseException, line: ErrorSite) -> Finding | None:
         return None
     for node in walk_scope(line.running.statement):
         value = line.find_value(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
-        if type(value) in (list, tuple) and value and all(item is None for item in value):
+        if is_exactly(value, list, tuple) and value and all(item is None for item in value):
             return Finding(f"`{line.find_text(node)}` holds no gradients, only None.", note=NO_GRADIENT)
     return None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from safe_numpy.callsite.evaluator import NOTHING, Guess, get_home
 from safe_numpy.callsite.expression import walk_scope
+from safe_numpy.callsite.frames import is_exactly
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.messages.units import name_type
 from safe_numpy.postmortem import error_site as site
@@ -84,7 +85,7 @@ def _find_elements(line: ErrorSite, node: ast.expr) -> list[Any]:
         guesses = [line.guess(n) for n in node.elts]
         return [g.tensors[0] if g is not None and g.tensors else None for g in guesses]
     value = line.find_value(node)
-    return list(value) if type(value) in (list, tuple) else []
+    return list(value) if is_exactly(value, list, tuple) else []
 
 
 def _find_ragged_loop(error: BaseException, line: ErrorSite, node: ast.Call) -> Finding | None:
@@ -194,7 +195,7 @@ def _explain_no_array(line: ErrorSite, node: ast.Call, value: Any, called: str) 
     argument = node.args[0]
     name = line.find_text(argument)
     headline = f"`{name}` is a {name_type(value)}, and `{called}` takes an array."
-    if type(value) in (list, tuple):
+    if is_exactly(value, list, tuple):
         arrays = [step for step, v in list_elements(value) if type(v).__module__ == "numpy"]
         tensors = [step for step, v in list_elements(value) if site.is_tensor(v)]
         if value and len(arrays) == len(value):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from safe_numpy.callsite.frames import add_translator
+from safe_numpy.callsite.frames import add_translator, inherits
 from safe_numpy.diagnosis.causes import Cause, Measures, Plan, Walk
 from safe_numpy.diagnosis.facts import Door, Problem, Site, Subject
 from safe_numpy.diagnosis.framework import Framework, Introspection, Twins, Watch
@@ -86,7 +86,7 @@ class TensorFlow(Framework):
     array_code = doors.VARIABLE_ARRAY_CODE
 
     def is_tensor_class(self, cls: type) -> bool:
-        return issubclass(cls, (tf.Tensor, tf.Variable, tf.RaggedTensor, *table.COMPOSITES))
+        return inherits(cls, tf.Tensor, tf.Variable, tf.RaggedTensor, *table.COMPOSITES)
 
     def undisturbed(self) -> AbstractContextManager[object]:
         return nullcontext()

@@ -236,7 +236,7 @@ def find_causes(x: Tensor) -> Sequence[Cause]:
 
     Most tensors are plain dense ones in host memory, outside of every transform.
     """
-    is_ordinary = type(x) in detect.PLAIN and detect.is_dense_on_host(x) and _find_transform() is None
+    is_ordinary = detect.is_plain(x) and detect.is_dense_on_host(x) and _find_transform() is None
     return _COMMON if is_ordinary else CAUSES
 
 
@@ -271,7 +271,7 @@ LOW_PRECISION = frozenset({torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m
 def foresee(x: Tensor) -> Plan | None:
     """Return the plan at ``numpy()`` of a plain dense host tensor with all its data, outside of every transform.
 
-    It is known by dtype and gradient. None: that takes a closer look. `x` is of a class in `PLAIN`.
+    It is known by dtype and gradient. None: that takes a closer look. `x` is plain.
     """
     if _compare_keys(_get_keys(x)) != _DENSE_ON_HOST or not x.is_contiguous():
         return None

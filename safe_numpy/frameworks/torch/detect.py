@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
+from safe_numpy.callsite.frames import get_class_dict, get_mro
 from safe_numpy.config.modes import DTYPE
 from safe_numpy.diagnosis.facts import Door, Facts
 
@@ -28,11 +29,16 @@ NUMPY_DTYPES = frozenset(
 )
 """the dtypes that NumPy has too (aten/src/ATen: aten_to_numpy_dtype)"""
 
-PLAIN = frozenset({Tensor, torch.nn.Parameter})
-"""the classes that run no code of their own when an attribute is read"""
+_Parameter = torch.nn.Parameter
 
 get_keys: Callable[[Tensor], Any] = torch._C._dispatch_keys
 compare_keys: Callable[[Any], object] = getattr(torch._C.DispatchKeySet, "raw_repr", str)  # torch 2.4 has no raw_repr
+
+
+def is_plain(x: object) -> bool:
+    """Tell whether a tensor is of a class that runs no code of its own when an attribute is read."""
+    cls = type(x)
+    return cls is Tensor or cls is _Parameter
 
 
 @contextlib.contextmanager
@@ -69,7 +75,7 @@ _LATE_CLASSES = {
 
 def is_a(x: Tensor, *names: str) -> bool:
     """Tell whether `x` is an instance of one of those classes."""
-    if type(x) in PLAIN:
+    if is_plain(x):
         return False
     return any(isinstance(x, getattr(sys.modules.get(m), name, ())) for name in names for m in _LATE_CLASSES[name])
 
@@ -81,12 +87,13 @@ def is_dense_on_host(x: Tensor) -> bool:
 
 def is_uninitialized(x: Tensor) -> bool:
     """Tell whether `x` is a parameter of a lazy module that has not run yet."""
-    return type(x) not in PLAIN and isinstance(x, (torch.nn.UninitializedParameter, torch.nn.UninitializedBuffer))
+    return not is_plain(x) and isinstance(x, (torch.nn.UninitializedParameter, torch.nn.UninitializedBuffer))
 
 
 def converts_itself(x: Tensor) -> bool:
     """Tell whether the class brings a ``numpy`` of its own, whose meaning is its own affair."""
-    return any("numpy" in vars(c) for c in type(x).__mro__ if c not in (Tensor, torch._C.TensorBase))
+    classes = (c for c in get_mro(type(x)) if c is not Tensor and c is not torch._C.TensorBase)
+    return any("numpy" in get_class_dict(c) for c in classes)
 
 
 def has_python_dispatch(x: Tensor) -> bool:

@@ -24,11 +24,12 @@ from weakref import WeakSet, WeakValueDictionary
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad as _forward_ad
+from torch.nn import Parameter
 
 from safe_numpy.config.modes import READONLY, Mode
 from safe_numpy.diagnosis.facts import Door
 from safe_numpy.frameworks.torch.causes import foresee
-from safe_numpy.frameworks.torch.detect import PLAIN, is_dense_on_host
+from safe_numpy.frameworks.torch.detect import is_dense_on_host
 from safe_numpy.frameworks.torch.hazards import EXPORTED, describe_export
 from safe_numpy.guard.doors import guard_method
 from safe_numpy.guard.failure import STOCK, Outcome
@@ -86,7 +87,7 @@ def _numpy_permissive(self: Any, _positional: Any = _ABSENT, force: Any = _ABSEN
         except Exception:
             pass  # it is asked again, and the error answered there, unless the plan is known
         try:
-            plan = foresee(self) if type(self) in PLAIN else None
+            plan = foresee(self) if type(self) is Tensor or type(self) is Parameter else None
             array = NotImplemented if plan is None else _guard.convert_ahead(self, plan)
         except Exception:
             array = NotImplemented  # as in `_numpy`, or the modules that it needs are gone
@@ -110,7 +111,7 @@ def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -
         del self
         return _numpy(handed_on.pop(), _positional, force)
     if (
-        type(self) in PLAIN
+        (type(self) is Tensor or type(self) is Parameter)
         and not _has_function_mode()  # it would see what is looked at
         and _count_users((storage := self.untyped_storage())._cdata) <= _OWN_USERS
         and storage.nbytes() >= array.nbytes > 0  # else freed, in part at least, or without elements
@@ -217,11 +218,13 @@ def _make_dlpack(stock: Callable[..., Any], guard: Guard) -> Any:
     known = inspect.signature(stock).parameters
     held = SimpleNamespace(guard=guard)
     # held here, since the module's globals may be gone at the interpreter's end
-    demand, plain, door, readonly, has_memory = _demand, PLAIN, Door.DLPACK, READONLY, is_dense_on_host
+    demand, door, readonly, has_memory = _demand, Door.DLPACK, READONLY, is_dense_on_host
+    plain, plain_too = Tensor, Parameter
 
     def inspect_capsule(x: Any) -> Outcome | None:
         found: Outcome | None = held.guard.check(x, door) if demand.is_strict else None
-        if found is None and (type(x) not in plain or not has_memory(x)):
+        is_plain = type(x) is plain or type(x) is plain_too
+        if found is None and not (is_plain and has_memory(x)):
             held.guard.warn_hazard(x, EXPORTED, lambda frame: describe_export(x))
         return found
 

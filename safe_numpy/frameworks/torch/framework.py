@@ -32,7 +32,7 @@ class TorchIntrospection(Introspection):
     def __init__(self, x: Tensor, is_dying: bool) -> None:
         super().__init__(x)
         # a subclass may compute these, and fail
-        is_traced = is_dying and type(x) in detect.PLAIN and x.requires_grad
+        is_traced = is_dying and detect.is_plain(x) and x.requires_grad
         self._origin = gradients.remember_origin(x) if is_traced else None
         self._data = _identify_data(x) if is_dying else None
 
@@ -81,7 +81,7 @@ class Torch(Framework):
         return hazards.keep_hazards(plan) if door is Door.DLPACK else plan
 
     def foresee(self, x: Tensor) -> Plan | None:
-        is_plain = type(x) in detect.PLAIN and _forward_ad._current_level < 0
+        is_plain = detect.is_plain(x) and _forward_ad._current_level < 0
         return causes.foresee(x) if is_plain else None
 
     def introspect(self, x: Tensor, is_dying: bool = False) -> Introspection:
@@ -114,7 +114,7 @@ class Torch(Framework):
 
 
 def _plan_tensor(find_causes: Callable[[Any], Sequence[Cause]], x: Tensor, door: Door) -> Plan:
-    if type(x) in detect.PLAIN:
+    if detect.is_plain(x):
         measures = Measures(
             functools.partial(_put_into_words, type(x).__name__, x.dtype, _shape(x), x.device),
             # a backend may have no way to ask for a sparse tensor's parts
@@ -133,7 +133,7 @@ def _plan_tensor(find_causes: Callable[[Any], Sequence[Cause]], x: Tensor, door:
 
 
 def _identify_data(x: Tensor) -> object | None:
-    is_readable = type(x) in detect.PLAIN and (detect.is_dense_on_host(x) or (x.is_quantized and x.is_cpu))
+    is_readable = detect.is_plain(x) and (detect.is_dense_on_host(x) or (x.is_quantized and x.is_cpu))
     if not is_readable or not x.numel():
         return None
     return x.data_ptr(), x.dtype, x.shape, x.stride()
@@ -160,7 +160,7 @@ def _shape(x: Tensor) -> Sequence[object] | str:
 
 
 def _count_bytes(x: Tensor) -> int:
-    if type(x) in detect.PLAIN and x.layout is torch.strided and not x.is_meta:
+    if detect.is_plain(x) and x.layout is torch.strided and not x.is_meta:
         return x.nbytes
     if x.is_meta or detect.is_a(x, "FakeTensor") or detect.is_uninitialized(x):
         return 0

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from safe_numpy.callsite.flow import sums_in_loop
-from safe_numpy.callsite.frames import is_foreign, read_members, read_variables
+from safe_numpy.callsite.frames import get_class_module, is_exactly, is_foreign, read_members, read_variables
 from safe_numpy.diagnosis.facts import Problem
 from safe_numpy.frameworks.torch import modules
 from safe_numpy.messages.units import count_noun, join_names, name_place
@@ -234,12 +234,14 @@ def _is_accumulated(
 def _find_collections(variables: modules.Variables) -> Iterator[Sequence[Tensor]]:
     """Yield the lists and the like in sight that hold scalars which autograd records, several of them."""
     for _, value in variables:
-        is_object = type(value).__module__ != "builtins" and not issubclass(type(value), (type, Tensor, *_COLLECTIONS))
-        holders = list(read_members(value).values()) if is_object and type(value) not in _DICTS else [value]
+        is_object = get_class_module(type(value)) != "builtins" and not issubclass(
+            type(value), (type, Tensor, *_COLLECTIONS)
+        )
+        holders = list(read_members(value).values()) if is_object and not is_exactly(value, *_DICTS) else [value]
         for holder in itertools.islice(holders, _MOST_MEMBERS):
-            nested = holder.values() if type(holder) in _DICTS else ()
+            nested = holder.values() if is_exactly(holder, *_DICTS) else ()
             # by numbers of steps, which names of figures are not
-            by_step = type(holder) in _DICTS and type(next(iter(holder), None)) is int
+            by_step = is_exactly(holder, *_DICTS) and type(next(iter(holder), None)) is int
             for items in itertools.islice((nested if by_step else holder, *nested), _MOST_MEMBERS):
                 found = _list_scalars(items)
                 if len(found) > 1:
@@ -248,7 +250,7 @@ def _find_collections(variables: modules.Variables) -> Iterator[Sequence[Tensor]
 
 def _list_scalars(items: Any) -> list[Tensor]:
     """Return what a container holds if all of it is scalars that autograd records, as far as a look goes."""
-    if type(items) not in _COLLECTIONS:
+    if not is_exactly(items, *_COLLECTIONS):
         return []
     found = list(itertools.islice(items, _MOST_NODES))
     return found if all(type(x) is Tensor and x.dim() == 0 and x.requires_grad for x in found) else []

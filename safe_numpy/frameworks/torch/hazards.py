@@ -63,7 +63,7 @@ def _make_sharer(leaf: Tensor, name: str = "") -> Sharer:
 
 def find_sharer(x: Tensor, stack: Sequence[FrameType]) -> Sharer | None:
     """Return who shares the memory of `x`, where that can be told from what these frames see; else None."""
-    if type(x) not in detect.PLAIN or x.layout is not torch.strided:
+    if not detect.is_plain(x) or x.layout is not torch.strided:
         return None
     same = [t for t in (x, x._base) if t is not None]
     leaf = next((t for t in same if t.is_leaf and t.requires_grad), None)
@@ -80,7 +80,7 @@ def find_sharer(x: Tensor, stack: Sequence[FrameType]) -> Sharer | None:
 
 def _find_leaf(memory: int, variables: modules.Variables) -> Sharer | None:
     for name, value in variables:
-        if type(value) in detect.PLAIN and value.requires_grad and value.is_leaf and _is_at(value, memory):
+        if detect.is_plain(value) and value.requires_grad and value.is_leaf and _is_at(value, memory):
             return _make_sharer(value, name)
     deadline = time.perf_counter() + _SECONDS
     for variable, module in (*find_modules(variables).values(), *find_members(variables).values()):
@@ -91,12 +91,12 @@ def _find_leaf(memory: int, variables: modules.Variables) -> Sharer | None:
 
 
 def _is_at(x: Tensor, memory: int) -> bool:
-    return type(x) in detect.PLAIN and x.layout is torch.strided and bool(x.untyped_storage()._cdata == memory)
+    return detect.is_plain(x) and x.layout is torch.strided and bool(x.untyped_storage()._cdata == memory)
 
 
 def _walk_graphs(variables: modules.Variables) -> Iterator[Any]:
     """Yield the nodes of the graphs in sight."""
-    tensors = (v for _, v in variables if type(v) in detect.PLAIN and v.grad_fn is not None)
+    tensors = (v for _, v in variables if detect.is_plain(v) and v.grad_fn is not None)
     pending: deque[Any] = deque(t.grad_fn for t in itertools.islice(tensors, _MOST_TENSORS))
     seen = set(pending)
     while pending and len(seen) < _MOST_NODES:
@@ -129,7 +129,7 @@ def _saves(node: Any, memory: int) -> bool:
 
 def _has_tangent(x: Tensor, door: Door) -> bool:
     """Tell whether `x` carries a tangent of forward-mode AD, of the level that is open."""
-    if forward_ad._current_level < 0 or type(x) not in detect.PLAIN:
+    if forward_ad._current_level < 0 or not detect.is_plain(x):
         return False
     return forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
 
@@ -144,7 +144,7 @@ def _find_expanded(x: Tensor, door: Door) -> Facts | None:
 
 def _find_shared(x: Tensor, door: Door) -> Facts | None:
     """Find a parameter, or a value that autograd has saved, in the same memory."""
-    if type(x) not in detect.PLAIN or not x.is_cpu or not torch.is_grad_enabled() or _find_expanded(x, door):
+    if not detect.is_plain(x) or not x.is_cpu or not torch.is_grad_enabled() or _find_expanded(x, door):
         return None
     if x.dtype not in detect.NUMPY_DTYPES:
         return None  # what is widened is a copy
@@ -172,7 +172,7 @@ def _find_detached(x: Tensor, door: Door) -> Facts | None:
 
     A value that was copied, ``h.detach().clone()``, or of which nothing else is left, cannot be told from any other.
     """
-    if type(x) not in detect.PLAIN or x.layout is not torch.strided or not torch.is_grad_enabled():
+    if not detect.is_plain(x) or x.layout is not torch.strided or not torch.is_grad_enabled():
         return None
     frame = find_caller(find_direct_caller()).frame
     stack = list_callers(frame, _MOST_FRAMES)
@@ -186,7 +186,7 @@ def _find_detached(x: Tensor, door: Door) -> Facts | None:
 def _find_recorded(memory: int, stack: Sequence[FrameType]) -> str:
     """Return the variable that holds a tensor which autograd has computed in this memory, as code; empty: none does."""
     for name, value in iterate_variables(stack):
-        if type(value) in detect.PLAIN and value.grad_fn is not None and _is_at(value, memory):
+        if detect.is_plain(value) and value.grad_fn is not None and _is_at(value, memory):
             return f"`{name}`"
     return ""
 

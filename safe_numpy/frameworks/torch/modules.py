@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from safe_numpy.callsite.frames import is_foreign, read_members, read_variables
+from safe_numpy.callsite.frames import (
+    get_class_dict,
+    get_class_module,
+    get_mro,
+    is_exactly,
+    is_foreign,
+    read_members,
+    read_variables,
+)
 
 _MOST_FRAMES = 30
 _MOST_VARIABLES = 2000
@@ -50,9 +58,11 @@ def read_module_member(owner: Any, key: str | int, is_item: bool) -> Any:
     members = read_members(owner)
     if is_item:
         children = list(get_module_dict(members, "_modules").values())
-        is_there = cls in _SEQUENCES and type(key) is int and -len(children) <= key < len(children)
+        is_there = is_exactly(owner, *_SEQUENCES) and type(key) is int and -len(children) <= key < len(children)
         return children[key] if is_there else NotImplemented  # type: ignore[index]
-    if getattr(cls, "__getattr__", None) is not Module.__getattr__ or hasattr(cls, str(key)):
+    own = [get_class_dict(base) for base in get_mro(cls)]
+    answers = next(members["__getattr__"] for members in own if "__getattr__" in members)
+    if answers is not Module.__getattr__ or any(key in members for members in own):
         return NotImplemented
     return next(
         (get_module_dict(members, kind)[key] for kind in _KINDS if key in get_module_dict(members, kind)),
@@ -79,7 +89,7 @@ def find_members(variables: Variables) -> dict[int, tuple[str, Module]]:
     """Return the modules that members of objects hold which variables hold: ``self.model``."""
     found: dict[int, tuple[str, Module]] = {}
     for name, value in variables:
-        is_object = not issubclass(type(value), (type, Tensor, Module)) and type(value).__module__ != "builtins"
+        is_object = not issubclass(type(value), (type, Tensor, Module)) and get_class_module(type(value)) != "builtins"
         if is_object:
             for member, inner in itertools.islice(read_members(value).items(), _MOST_MEMBERS):
                 if issubclass(type(inner), Module):
