@@ -49,9 +49,11 @@ def replace_file(path: Path, content: bytes) -> None:
         return
     path = path.resolve()  # a link stays one
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # not after the file, whose name may be as long as names can be; and unknown: a link of that name would be followed
+    temporary = path.with_name(f".safe_numpy.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    opened = temporary.open("xb")
     try:
-        with temporary.open("wb") as file:
+        with opened as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
