@@ -17,6 +17,8 @@ from typing import Any
 from safe_numpy.messages.units import show_controls
 
 _COLUMNS = 100
+_LONGEST_WORD = 500
+"""characters, in prose: names of classes may be of any length"""
 _Line = list[tuple[str, str]]
 """spans: a style, and a text"""
 
@@ -106,6 +108,8 @@ def _lay_out_row(row: Row, width: int) -> Iterator[_Line]:
 def _fill_lines(text: str, width: int) -> list[str]:
     if len(text) <= width and text.isprintable():
         return [text.rstrip()]  # as textwrap does
+    if len(text) > _LONGEST_WORD:
+        text = " ".join(shorten(word, _LONGEST_WORD) for word in text.split(" "))
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
