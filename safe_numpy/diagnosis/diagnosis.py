@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +9,7 @@ from safe_numpy.diagnosis.causes import Plan
 from safe_numpy.diagnosis.facts import NOTHING_READ, Facts, Problem, Reading, Sharer, Site, Stays, Subject
 from safe_numpy.messages import phrases
 from safe_numpy.messages.layout import Displayed, Message, Row
-from safe_numpy.messages.units import find_rank, format_bytes, name_place, show_controls
+from safe_numpy.messages.units import find_rank, format_bytes, name_place, read_line_text, show_controls
 
 _LONGEST_WORD = 12
 """a longer name would push every line to the right"""
@@ -179,7 +178,7 @@ class Diagnosis(Displayed):
 
 def make_line_row(site: Site, library: str) -> Row:
     """Return ``line  file.py:57  the source of that line``, and what is to be said of a library that it called."""
-    source = site.source or linecache.getline(site.filename, site.lineno).strip()
+    source = site.source or read_line_text(site.filename, site.lineno)
     asides = ", ".join(filter(None, (library, site.rank)))
     text = f"{name_place(site.filename, site.lineno)}  {source}".rstrip()
     return Row("line", text, is_code=True, is_cut=True, aside=f"({asides})" if asides else "")

@@ -6,13 +6,13 @@ A hazard is known by its file, its function, the text of its line and its causes
 from __future__ import annotations
 
 import json
-import linecache
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from safe_numpy.diagnosis.facts import Site
+from safe_numpy.messages.units import read_line_text
 
 _BASELINE_FORMAT = "safe_numpy baseline"
 
@@ -52,7 +52,7 @@ class Baseline:
             file = Path(os.path.relpath(os.path.abspath(site.filename), self._root)).as_posix()
         except ValueError:  # on another drive
             file = site.filename
-        line = " ".join(linecache.getline(site.filename, site.lineno).split())
+        line = " ".join(read_line_text(site.filename, site.lineno).split())
         hazard = Accepted(file, site.function, line, " ".join(causes))
         self.met.add(hazard)
         return self._accepts_all or hazard in self.accepted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import linecache
 import os
 import re
 import sys
@@ -91,6 +92,13 @@ def name_place(filename: str, lineno: int) -> str:
         if not filename.startswith("<") and not relative.startswith(os.pardir):
             filename = relative
     return f"{show_controls(filename, '')}:{lineno}"
+
+
+def read_line_text(filename: str, lineno: int) -> str:
+    """Return what a line of a file says; nothing where there is no such file."""
+    with suppress(ValueError):  # what no file can be called
+        return linecache.getline(filename, lineno).strip()
+    return ""
 
 
 RankSource = Callable[[], tuple[int, int] | None]
