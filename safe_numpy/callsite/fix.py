@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 
 from safe_numpy.callsite.evaluator import Evaluator
 from safe_numpy.callsite.source import RunningCode
-from safe_numpy.diagnosis.causes import is_primary
+from safe_numpy.diagnosis.causes import is_primary, parse_code
 from safe_numpy.diagnosis.facts import NOTHING_READ, Edit, Reading
 
 IMPORTS: Mapping[str, tuple[str, str | None]] = {
@@ -69,7 +68,7 @@ def correct(running: RunningCode, replacements: Mapping[ast.expr, str], evaluato
 
 def find_importable(text: str) -> set[str]:
     """Return the names that an expression mentions, of those that may have to be imported for it."""
-    tree = ast.parse(f"({text}\n)", mode="eval")
+    tree = parse_code(f"({text}\n)", "eval")
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in IMPORTS}
 
 
@@ -188,9 +187,7 @@ def _fits(text: str) -> bool:
 
 def _compiles(text: str, mode: str) -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the user's own code, which was warned about when it was compiled
-            ast.parse(text, mode=mode)  # what `return` and `await` stand in is not to be seen here
+        parse_code(text, mode)  # what `return` and `await` stand in is not to be seen here
     except (SyntaxError, ValueError):
         return False
     return True

@@ -24,7 +24,7 @@ from safe_numpy.callsite.syntax import KEEPERS
 from safe_numpy.callsite.traced import TracedLine
 from safe_numpy.callsite.training import TensorKeeper
 from safe_numpy.callsite.written import read_written
-from safe_numpy.diagnosis.causes import Plan, put_in_parentheses
+from safe_numpy.diagnosis.causes import Plan, parse_code, put_in_parentheses
 from safe_numpy.diagnosis.facts import NOTHING_READ, Kind, Reading, Site
 from safe_numpy.diagnosis.framework import Introspection
 from safe_numpy.messages.layout import shorten
@@ -237,4 +237,4 @@ def name_argument(frame: FrameType, function: str) -> str | None:
 
 def _put_on_one_line(text: str) -> str:
     """Return an expression without its line breaks and its comments; what is in its strings stays."""
-    return ast.unparse(ast.parse(f"({text}\n)", mode="eval")) if "\n" in text else text
+    return ast.unparse(parse_code(f"({text}\n)", "eval")) if "\n" in text else text

@@ -23,6 +23,8 @@ import asttokens  # noqa: F401 - executing would import it late
 import executing
 from executing.executing import statement_containing_node
 
+from safe_numpy.diagnosis.causes import parse_code, parsing_quietly
+
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SMALL = 200
 """lines; a smaller file is parsed whole"""
@@ -100,7 +102,7 @@ def _says(text: str, node: ast.expr) -> bool:
     if isinstance(node, ast.Name) and node.id == text:
         return True
     try:
-        parsed = ast.parse(f"({text}\n)", mode="eval").body
+        parsed = parse_code(f"({text}\n)", "eval").body
     except (SyntaxError, ValueError):
         return False
     return ast.dump(parsed).replace("Store()", "Load()") == ast.dump(node).replace("Store()", "Load()")
@@ -130,7 +132,7 @@ def read_line(filename: str, lineno: int) -> RunningCode | None:
     """Return the statement at a line of a file."""
     lines = tuple(linecache.getlines(filename))
     for text in _cut(lines, lineno):
-        source = _parse(filename, text)
+        source = _parse(text)
         statement = _find_statement(source, lineno)
         if statement is not None:
             _forget_trees()
@@ -142,7 +144,7 @@ def read_function(code: CodeType) -> tuple[executing.Source, ast.AST] | None:
     """Return the source of a function, and the node that defines it; None where that cannot be told."""
     first, is_lambda = code.co_firstlineno, code.co_name == "<lambda>"
     for text in _cut(tuple(linecache.getlines(code.co_filename)), first):
-        source = _parse(code.co_filename, text)
+        source = _parse(text)
         found: list[ast.AST] = []
         for node in ast.walk(source.tree) if source.tree is not None else ():
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
@@ -208,7 +210,8 @@ def _get_command(code: CodeType) -> Sequence[str]:
     after = sys.orig_argv[sys.orig_argv.index("-c") + 1 :]
     command = after[0] if after else ""
     try:
-        whole = compile(command, "<string>", "exec", dont_inherit=True)
+        with parsing_quietly() as filename:
+            whole = compile(command, filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return ()
     return split_lines(command) if code in _walk_code(whole) else ()
@@ -223,10 +226,9 @@ def _walk_code(code: CodeType) -> Iterator[CodeType]:
 
 def _find_running(frame: FrameType, lasti: int, lineno: int) -> RunningCode | None:
     lines = tuple(get_lines(frame))
-    filename = frame.f_code.co_filename
     fallback = None
     for text in _list_parts(lines, lineno):
-        source = _parse(filename, text)
+        source = _parse(text)
         if source.tree is None:
             continue
         node = _find_node(source, frame, lasti, lineno)
@@ -282,9 +284,10 @@ def _skip_precall(code: CodeType, lasti: int) -> int:
     return lasti + _PRECALL_SIZE if code.co_code[lasti] == _PRECALL else lasti
 
 
-def _parse(filename: str, text: str) -> executing.Source:
+def _parse(text: str) -> executing.Source:
     """Parse a part of a file; nothing is found in one that is too long."""
-    return executing.Source(filename, [] if _is_too_long(text) else split_lines(text))
+    with parsing_quietly() as filename:
+        return executing.Source(filename, [] if _is_too_long(text) else split_lines(text))
 
 
 def _is_too_long(text: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from safe_numpy.callsite.source import read_around
+from safe_numpy.diagnosis.causes import parse_code
 from safe_numpy.diagnosis.facts import Site
 
 _MAKERS = frozenset(
@@ -137,7 +138,7 @@ def find_place(site: Site, trees: dict[str, ast.Module]) -> Place | None:
         return None
     if text not in trees:
         try:
-            trees[text] = ast.parse(text)
+            trees[text] = parse_code(text)
         except (SyntaxError, ValueError):
             return None
     # where the instruction stands tells several statements on one line apart

@@ -8,7 +8,10 @@ behaviour.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -292,6 +295,32 @@ def unite_plans(plan: Plan, other: Plan, causes: Sequence[Cause]) -> Plan | None
     return replace(plan, array=array + ".numpy()", tensor=array, applied=applied)
 
 
+_UNKNOWN = "<unknown>"
+_HUSH = ("ignore", None, Warning, re.compile(_UNKNOWN), 0)
+
+
+@contextmanager
+def parsing_quietly() -> Iterator[str]:
+    """Parse inside without warnings, under the file name that is given: who compiled the program has seen them.
+
+    The list of filters is not replaced, as `warnings.catch_warnings` does it: other threads may look at it, and every
+    module would forget what it has warned of.
+    """
+    filters: Any = warnings.filters
+    filters.insert(0, _HUSH)
+    try:
+        yield _UNKNOWN
+    finally:
+        with suppress(ValueError):  # somebody has emptied it
+            filters.remove(_HUSH)
+
+
+def parse_code(text: str | bytes, mode: str = "exec") -> Any:
+    """Return the syntax tree of a program's own source, or of a piece of it."""
+    with parsing_quietly() as filename:
+        return ast.parse(text, filename, mode)
+
+
 def put_in_parentheses(expression: str) -> str:
     """Return an expression behind which ``.method()`` can be put: as it stands, or in parentheses."""
     return expression if is_primary(expression) else f"({expression})"
@@ -300,7 +329,7 @@ def put_in_parentheses(expression: str) -> str:
 def is_primary(expression: str) -> bool:
     """Tell whether ``.method()`` can be put behind an expression as it stands."""
     try:
-        node = ast.parse(expression, mode="eval").body
+        node = parse_code(expression, "eval").body
     except (SyntaxError, ValueError):
         return False
     return isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.Call))

@@ -27,6 +27,7 @@ from libcst.metadata import ExpressionContext, ExpressionContextProvider, Metada
 from safe_numpy.callsite.fix import IMPORTS
 from safe_numpy.callsite.frames import is_foreign
 from safe_numpy.callsite.source import digest_lines
+from safe_numpy.diagnosis.causes import parse_code
 from safe_numpy.diagnosis.facts import Edit
 from safe_numpy.interfaces.derivation import Deriver, list_paths
 from safe_numpy.ledger.files import replace_file
@@ -137,7 +138,7 @@ def _plan_file(path: Path, records: Sequence[Record], deriver: Deriver) -> tuple
         digest = digest_lines(text.splitlines(keepends=True))
         skipped = [_skip(record, "changed") for record in records if record.file_digest != digest]
         records = [record for record in records if record.file_digest == digest]
-        source = _Source(text, ast.parse(content), deriver)
+        source = _Source(text, parse_code(content), deriver)
         rewriting, left = _rewrite_file(path, content, source, records) if records else (None, [])
     # the source may be of another Python, the text of none, or nested too deeply for who reads it
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError, libcst.ParserSyntaxError):
@@ -171,7 +172,7 @@ def _rewrite_file(
 
 def _is_python(content: bytes) -> bool:
     try:
-        ast.parse(content)
+        parse_code(content)
     except (SyntaxError, ValueError):
         return False
     return True
@@ -233,7 +234,7 @@ def rewrite(content: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[Edit]]:
     module = wrapper.visit(transformer)
     done = [edit for edit in edits if edit not in transformer.pending]
     context = CodemodContext()
-    bound = {name for node in ast.parse(content).body for name, _ in _list_bound(node)}
+    bound = {name for node in parse_code(content).body for name, _ in _list_bound(node)}
     for name in sorted(find_new_names(done) - bound):
         imported, alias = IMPORTS[name]
         AddImportsVisitor.add_needed_import(context, imported, asname=alias)
@@ -248,7 +249,7 @@ def find_new_names(edits: Iterable[Edit]) -> set[str]:
 def find_misnamed(content: bytes, edits: Iterable[Edit]) -> str | None:
     """Return a name that the new code needs, and that the file uses for something else; None: there is none."""
     wanted = find_new_names(edits)
-    for node in ast.walk(ast.parse(content)):
+    for node in ast.walk(parse_code(content)):
         for name, meaning in _list_bound(node):
             if name in wanted and meaning != IMPORTS[name][0]:
                 return name
@@ -271,7 +272,7 @@ def _list_bound(node: ast.AST) -> list[tuple[str, str]]:
 
 
 def _find_names_in(text: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(f"({text}\n)", mode="eval")) if isinstance(node, ast.Name)}
+    return {node.id for node in ast.walk(parse_code(f"({text}\n)", "eval")) if isinstance(node, ast.Name)}
 
 
 class _Transformer(libcst.CSTTransformer):

@@ -17,7 +17,7 @@ from typing import Any
 from safe_numpy.callsite.expression import METHODS, find_receiver
 from safe_numpy.callsite.replacements import LOOP_FORMS
 from safe_numpy.callsite.syntax import makes_tensor
-from safe_numpy.diagnosis.causes import Cause, put_in_parentheses
+from safe_numpy.diagnosis.causes import Cause, parse_code, put_in_parentheses
 from safe_numpy.diagnosis.framework import Twins, load_framework
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 
@@ -38,7 +38,7 @@ class Pattern:
 
     def __init__(self, code: str) -> None:
         self.code = code
-        self._tree = ast.parse(code.format_map(_Named()), mode="eval").body
+        self._tree = parse_code(code.format_map(_Named()), "eval").body
 
     def match(self, node: ast.AST) -> _Holes | None:
         """Return what stands in the code's fields; None: the node is no such code."""
@@ -129,10 +129,10 @@ class Derivation:
 
     def derive(self, proposed: str) -> str | None:
         """Return the code that was meant by `proposed`; None: it does not follow from the tables."""
-        old = ast.parse(self._text, mode="eval").body
-        new = ast.parse(f"({proposed}\n)", mode="eval").body
+        old = parse_code(self._text, "eval").body
+        new = parse_code(f"({proposed}\n)", "eval").body
         derived = None if _is_same(old, new) else self._derive(old, new)
-        return derived if derived is not None and _is_same(ast.parse(f"({derived}\n)", mode="eval").body, new) else None
+        return derived if derived is not None and _is_same(parse_code(f"({derived}\n)", "eval").body, new) else None
 
     def _derive(self, old: ast.expr, new: ast.expr) -> str | None:
         key = id(old), id(new)
@@ -178,7 +178,7 @@ class Derivation:
     def _convert_call(self, text: str, new: ast.Lambda) -> str | None:
         """Return a function that gives arrays where `text` is one that gives tensors."""
         call = f"{text}(*args)"
-        form = ast.parse(f"lambda *args: ({call}\n)", mode="eval").body
+        form = parse_code(f"lambda *args: ({call}\n)", "eval").body
         if not isinstance(form, ast.Lambda) or not _is_same(form.args, new.args):
             return None
         array = self._find_array(form.body, new.body)
@@ -218,7 +218,7 @@ class Derivation:
         for name, (expression, _) in (cause.parts(_Anything()) if cause.parts is not None else {}).items():
             # a cure of the whole goes before: `x.detach().get_data()`
             for before in self._list_cured(root, index):
-                part = ast.parse(expression.format(x=f"({before[1]}\n)"), mode="eval").body
+                part = parse_code(expression.format(x=f"({before[1]}\n)"), "eval").body
                 inner = self._find_array(part, holes[name])
                 if inner is not None:
                     codes[name] = inner.format(x=expression.format(x=before[0]))
@@ -292,7 +292,7 @@ class Derivation:
             return None
         function, given, wanted = twin, list(old.args), list(new.args)
         method = f".{twin.rpartition('.')[2]}"
-        if not _is_same(new.func, ast.parse(twin, mode="eval").body):
+        if not _is_same(new.func, parse_code(twin, "eval").body):
             if not isinstance(new.func, ast.Attribute) or f".{new.func.attr}" != method:
                 return None
             stacked = self._derive_operand(given.pop(0), new.func.value)

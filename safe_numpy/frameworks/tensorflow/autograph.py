@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from safe_numpy.callsite.frames import Translator, read_variables
+from safe_numpy.diagnosis.causes import parse_code
 from safe_numpy.diagnosis.facts import Site
 
 MARK = "__autograph_generated_file"
@@ -80,7 +81,7 @@ _FORMS: dict[str, Callable[..., ast.AST]] = {
 
 
 def _restore(node: ast.expr) -> ast.expr:
-    restored: ast.expr = _Restorer().visit(ast.parse(ast.unparse(node), mode="eval").body)
+    restored: ast.expr = _Restorer().visit(parse_code(ast.unparse(node), "eval").body)
     return restored
 
 
