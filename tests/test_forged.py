@@ -90,7 +90,8 @@ FOREIGN = [
     "__import__('os').system('id') or x.tolist()", "x.detach(evil()).numpy()", "x.view(torch.load).numpy()",
     "y.detach().numpy()", "x.numpy()", "[e.numpy() for e in x]", "lambda *args: x(*args, evil()).numpy()",
     "torch.from_numpy(x).to(evil)", "*x", "yield", "", "x;evil()", "x)\nevil()\n(x", "x.detach().numpy() or evil()",
-    "x.view(torch.int16evil).numpy().view(ml_dtypes.bfloat16)", "x.view(torch.int16).numpy().view(ml_dtypes.float8_evil)",
+    "x.view(torch.int16evil).numpy().view(ml_dtypes.bfloat16)",
+    "x.view(torch.int16).numpy().view(ml_dtypes.float8_evil)",
     "(" * 400 + "x" + ")" * 400, "x" + ".detach()" * 5000 + ".numpy()", "x" + ".clone().to_dense()" * 50 + ".numpy()",
 ]  # fmt: skip
 
@@ -230,6 +231,25 @@ def test_other_parts_of_the_file(tmp_path: Path) -> None:
     for content in ("[" * 100_000, '{"a":' * 100_000, "9" * 5000, "\ud800"):
         (tmp_path / "l.json").write_bytes(content.encode(errors="surrogatepass"))
         assert run("report", tmp_path / "l.json")[0] == 2
+
+
+def test_a_folder_with_what_is_no_file(tmp_path: Path) -> None:
+    make_ledger(tmp_path / "l.json", make_row("program.py"))
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
+    status, out, said = run("report", tmp_path)
+    assert (status, "program.py:4" in out, said) == (0, True, "")
+
+
+def test_the_temporary_file_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "victim").write_text("kept")
+    make_ledger(tmp_path / "l.json", make_row("program.py"))
+    monkeypatch.setattr(os, "urandom", lambda n: b"foretold"[:n])  # which it cannot be
+    (tmp_path / f".safe_numpy.{os.getpid()}.{b'fore'.hex()}.tmp").symlink_to(tmp_path / "victim")
+    status, _, said = run("report", tmp_path / "l.json", "--json", tmp_path / "whole.json")
+    assert (status, (tmp_path / "victim").read_text(), "File exists" in said) == (2, "kept", True)
 
 
 def test_a_path_of_bytes_that_are_no_text(tmp_path: Path) -> None:

@@ -248,14 +248,14 @@ def read_ledger(path: Path) -> Any:
 
 
 def find_ledgers(paths: Iterable[Path]) -> list[Path]:
-    """Return the files to read: of a folder all that end in ``.json``.
+    """Return the files to read: of a folder all that end in ``.json``, which a pipe, that has no end, may as well.
 
     Raises:
         FileNotFoundError: a path does not exist, or a folder has none.
     """
     found: list[Path] = []
     for path in paths:
-        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        files = sorted(file for file in path.glob("*.json") if file.is_file()) if path.is_dir() else [path]
         if not files or not files[0].exists():
             raise FileNotFoundError(f"{path} has no ledger files (*.json)" if path.is_dir() else f"no file {path}")
         found += files
