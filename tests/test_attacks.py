@@ -566,7 +566,8 @@ def test_no_room_on_the_stack(mode: str) -> None:
 
 INSIDES = [
     (guard, "examine"), (guard, "find_direct_caller"), (guard, "find_caller"), (guard, "make_error"),
-    (guard, "convert"), (convert, "find_caller"), (convert, "make_diagnosis"), (convert, "warn_at"), (convert, "read_source"),
+    (guard, "convert"), (convert, "find_caller"), (convert, "make_diagnosis"), (convert, "warn_at"),
+    (convert, "read_source"),
 ]  # fmt: skip
 
 
