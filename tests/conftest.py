@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tally import pytest_runtest_makereport, pytest_sessionfinish  # noqa: F401  hooks of pytest's
+from runs import pytest_terminal_summary  # noqa: F401  hooks of pytest's, here and below
+from tally import pytest_runtest_makereport, pytest_sessionfinish  # noqa: F401
 
 import safe_numpy
 from safe_numpy.config import modes, setting
