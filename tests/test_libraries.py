@@ -19,9 +19,10 @@ import seaborn as sns
 import torch
 import toy_device  # noqa: F401 - registers the device
 from PIL import Image
-from scipy import interpolate, signal, stats
+from scipy import interpolate, optimize, signal, stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
+from test_correction import compile_library
 from torch.utils.tensorboard import SummaryWriter
 
 import safe_numpy
@@ -186,3 +187,21 @@ def test_permissive_gives_what_arrays_give(call: str, tensor: str) -> None:
     np.testing.assert_array_equal(result, expect(CALLS[call]))
     if isinstance(result, np.ndarray):
         assert result.dtype == expect(CALLS[call]).dtype
+
+
+def objective(values: Any) -> torch.Tensor:
+    return (torch.ones(2, requires_grad=True) * torch.from_numpy(values)).sum()
+
+
+# SciPy asks the result for its dtype first, from 1.18 on
+CASTING = compile_library("def cast(f, x):\n    result = f(x)\n    return result.dtype.type(result)\n")
+MINIMIZERS = {"minimize": optimize.minimize, "cast": CASTING["cast"]}
+
+
+@pytest.mark.parametrize("name", MINIMIZERS)
+def test_an_objective_that_returns_a_tensor(name: str) -> None:
+    with pytest.raises((safe_numpy.GradError, AttributeError)) as caught:
+        MINIMIZERS[name](objective, np.ones(2))
+    said = str(safe_numpy.why(caught.value))
+    assert "`objective` return" in said.splitlines()[0]
+    assert ".sum().item() (" in " ".join(said.split())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import sys
-from types import BuiltinMethodType, MethodType
+from types import BuiltinMethodType, MethodType, TracebackType
 from typing import Any
 
 from safe_numpy.callsite.callbacks import find_callback
 from safe_numpy.callsite.evaluator import Guess, get_home
 from safe_numpy.callsite.expression import walk_scope
 from safe_numpy.callsite.fix import correct
-from safe_numpy.callsite.frames import get_mro, is_exactly, read_members
+from safe_numpy.callsite.frames import get_mro, is_exactly, read_members, read_variables, unroll
 from safe_numpy.diagnosis.causes import put_in_parentheses
 from safe_numpy.messages.units import name_place
 from safe_numpy.postmortem import error_site as site
@@ -166,9 +166,8 @@ def find_figure(error: BaseException, line: ErrorSite) -> Finding | None:
 
 
 def find_returned(error: BaseException, line: ErrorSite) -> Finding | None:
-    """``groups.agg(f)``, where `f` returns a tensor: a library takes a method of it for a value."""
-    method = error.obj if isinstance(error, AttributeError) else None
-    tensor: Any = getattr(method, "__self__", None) if isinstance(method, (BuiltinMethodType, MethodType)) else None
+    """``minimize(f, x)``, ``groups.agg(f)``, where `f` returns a tensor: what it has, a library takes for a value's."""
+    tensor = _find_owner(error.obj, error.__traceback__) if isinstance(error, AttributeError) else None
     node = line.running.node
     if not site.is_tensor(tensor) or not line.site.library or node is None:
         return None
@@ -177,12 +176,22 @@ def find_returned(error: BaseException, line: ErrorSite) -> Finding | None:
         return None
     headline = f"`{returns.name or 'the lambda'}` returns a tensor, and {line.site.library} wants a number or an array."
     about = f"it is {site.describe_tensor(tensor)}"
-    if len(returns.lines) != 1 or site.count_elements(tensor) != 1 or not site.is_of("torch", tensor):
+    if len(returns.lines) != 1 or site.count_elements(tensor) != 1:
         return Finding(headline, note=about)
     returned, value = returns.lines[0]
-    text = f"{put_in_parentheses(returned.find_text(value))}.item()"
-    fix = correct(returned, {value: text}, line.evaluator).shown
+    text = returned.find_text(value)
+    number = f"{put_in_parentheses(text)}.item()"
+    new = number if site.is_of("torch", tensor) else site.write_guess(text, Guess((tensor,), True, True))
+    fix = correct(returned, {value: new} if new is not None else {}, line.evaluator).shown
     return Finding(headline, fix, about, place=name_place(returns.filename, returned.statement.lineno))
+
+
+def _find_owner(member: Any, traceback: TracebackType | None) -> Any:
+    """Return what a method belongs to; for a dtype, what has it of the variables where the error arose."""
+    if isinstance(member, (BuiltinMethodType, MethodType)):
+        return member.__self__
+    variables = read_variables(unroll(traceback)[0]).values() if traceback is not None else ()
+    return next((v for v in variables if site.is_tensor(v) and getattr(v, "dtype", None) is member), None)
 
 
 def find_loader(error: BaseException, line: ErrorSite) -> Finding | None:
