@@ -10,8 +10,9 @@ PROOF_ENV := .venv-bench/.complete
 FIGURES := docs/evidence
 SECONDS ?= 3600
 EXAMPLES ?= 50000
+RUNS ?= 1000000
 
-.PHONY: demo test lint snapshots bench field conformance fuzz stress evidence clean
+.PHONY: demo test lint snapshots bench field conformance fuzz stress attack evidence clean
 
 demo: $(ENV)
 	$(BIN)/python examples/digits.py
@@ -48,7 +49,9 @@ conformance: $(PROOF_ENV)
 	$(PROOF)/python tests/conformance --json $(FIGURES)/conformance.json
 
 fuzz: $(PROOF_ENV)
-	mkdir -p build/fuzz
+	mkdir -p build/fuzz build/fuzz-ledgers
+	$(PROOF)/python tests/fuzz/fuzz_ledgers.py $(FIGURES)/fuzz_ledgers.json -runs=$(RUNS) -timeout=15 \
+	    -max_len=300 -rss_limit_mb=8000 -artifact_prefix=build/fuzz-ledgers/ build/fuzz-ledgers
 	$(PROOF)/python tests/fuzz/fuzz_callsites.py $(FIGURES)/fuzz.json -max_total_time=$(SECONDS) -timeout=15 \
 	    -max_len=400 -rss_limit_mb=8000 -artifact_prefix=build/fuzz/ build/fuzz
 
@@ -56,6 +59,15 @@ stress: $(PROOF_ENV)
 	$(PROOF)/python tests/stress.py all $(FIGURES)/stress.json
 	SAFE_NUMPY_TEST_EXAMPLES=$(EXAMPLES) SAFE_NUMPY_TEST_COUNTS=$(FIGURES)/product.json \
 	    $(PROOF)/python -m pytest -q tests/test_product.py
+
+# what SECURITY.md says of ledgers, sources, classes and surroundings; some ten minutes
+attack: export SAFE_NUMPY_TEST_TALLY := $(abspath $(FIGURES)/attacks.json)
+attack: $(PROOF_ENV)
+	rm -f $(FIGURES)/attacks.json
+	SAFE_NUMPY_TEST_EXAMPLES=2500 $(PROOF)/python -m pytest -q tests/test_patch_orders.py
+	SAFE_NUMPY_TEST_EXAMPLES=10000 $(PROOF)/python -m pytest -q tests/test_forged.py
+	$(PROOF)/python -m pytest -q tests/test_attacks.py tests/attack_greenlets.py tests/test_hostile.py tests/test_huge.py \
+	    tests/test_late.py
 
 evidence: $(PROOF_ENV)
 	$(PROOF)/python benchmarks/evidence.py
