@@ -120,6 +120,41 @@ def test_nothing_of_it_is_called(kind: str) -> None:
     assert not caught.value.diagnosis.named
 
 
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_nothing_of_it_is_called_otherwise(kind: str) -> None:
+    """By warnings, reports, strict mode, `why`, and what a notebook shows."""
+    hostile = HOSTILE[kind]()
+    x, flat = torch.ones(2, requires_grad=True) * 2, torch.zeros(1).expand(2)
+    draw, both = load_library(x), [hostile, {"h": hostile, "x": x}]
+    safe_numpy.report(reset=True)
+    with warnings.catch_warnings(record=True) as caught, safe_numpy.mode("permissive"):
+        warnings.simplefilter("always")
+        draw(hostile, x, y=hostile)
+        draw(both, holder=Holder(h=hostile, x=x))
+    assert len(caught) == 2
+    assert all(str(warning.message) for warning in caught)
+    report = safe_numpy.report(reset=True)
+    assert str(report)
+    assert report._repr_html_()
+    with safe_numpy.mode("strict"), pytest.raises(safe_numpy.SilentError) as silent:
+        [hostile, flat][1].numpy()
+    assert silent.value.diagnosis is not None
+    assert silent.value.diagnosis.compose().to_html()
+    for ask in (
+        lambda: x.astype(hostile),
+        lambda: torch.ones(2)["a", hostile],
+        lambda: both.numpy(hostile),
+        lambda: len(x, hostile),
+    ):
+        with pytest.raises((AttributeError, TypeError, IndexError, RuntimeError)) as failed:
+            ask()
+        sprung.clear()  # what the framework itself has asked
+        explanation = safe_numpy.why(failed.value)
+        assert explanation.compose().to_html()
+        assert str(explanation)
+        assert sprung == []
+
+
 def test_a_tensor_under_a_hostile_key() -> None:
     class Key:
         def __hash__(self) -> int:
