@@ -64,8 +64,7 @@ stress: $(PROOF_ENV)
 attack: export SAFE_NUMPY_TEST_TALLY := $(abspath $(FIGURES)/attacks.json)
 attack: $(PROOF_ENV)
 	rm -f $(FIGURES)/attacks.json
-	SAFE_NUMPY_TEST_EXAMPLES=2500 $(PROOF)/python -m pytest -q tests/test_patch_orders.py
-	SAFE_NUMPY_TEST_EXAMPLES=10000 $(PROOF)/python -m pytest -q tests/test_forged.py
+	SAFE_NUMPY_TEST_EXAMPLES=2500 $(PROOF)/python -m pytest -q tests/test_patch_orders.py tests/test_forged.py
 	$(PROOF)/python -m pytest -q tests/test_attacks.py tests/attack_greenlets.py tests/test_hostile.py tests/test_huge.py \
 	    tests/test_late.py
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tally
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -299,6 +300,7 @@ ROWS = st.fixed_dictionaries(
 
 def attack(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Give `safe-numpy fix` a ledger; what it does is within bounds."""
+    tally.count()
     root, outside = folder / "root", folder / "o.py"
     root.mkdir(exist_ok=True)
     for file in (root / "program.py", outside):
@@ -336,6 +338,7 @@ def test_bytes_that_were_flipped(at_home: Path) -> None:
     good = make_ledger(at_home / "l.json", make_row("program.py", make_edit("x.numpy()", "x.detach().numpy()")))
     content, chance = good.read_bytes(), random.Random(1)
     for _ in range(int(os.environ.get("SAFE_NUMPY_TEST_EXAMPLES", "300"))):
+        tally.count()
         damaged = bytearray(content)
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(len(damaged))] = chance.choice(b'\x00"[]{},:-19eE.x\\u\xff')
