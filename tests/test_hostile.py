@@ -155,6 +155,28 @@ def test_nothing_of_it_is_called_otherwise(kind: str) -> None:
         assert sprung == []
 
 
+@pytest.mark.parametrize("kind", ["plain", "module"])
+@pytest.mark.parametrize(
+    "text", ["expected np.ndarray (got Tensor)", "can't convert", "only integer tensors", "must be Tensor"]
+)
+def test_a_hostile_function_that_fails(text: str, kind: str) -> None:
+    def fail(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise {"can't convert": ValueError, "only integer tensors": RuntimeError}.get(text, TypeError)(text)
+
+    hostile = make_hostile(*[torch.nn.Module] if kind == "module" else [], __call__=fail)
+    x, array = torch.ones(2, requires_grad=True) * 2, np.ones(2)
+    for ask in (
+        lambda: hostile(x),
+        lambda: hostile([x, x]),
+        lambda: hostile(array),
+        lambda: hostile(x, array, out=hostile),
+        lambda: hostile(hostile, [1.5, hostile]),
+    ):
+        with pytest.raises((TypeError, ValueError, RuntimeError)) as failed:
+            ask()
+        assert safe_numpy.why(failed.value).compose().to_html()
+
+
 def test_a_tensor_under_a_hostile_key() -> None:
     class Key:
         def __hash__(self) -> int:
@@ -215,6 +237,25 @@ def test_hostile_variables_of_a_class_body() -> None:
             y = np.asarray(x)
 
     assert "cannot become a NumPy array, for 1 reason" in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["explain", "permissive", "strict"])
+def test_hostile_variables_of_a_module(mode: str) -> None:
+    names = ("get", "setdefault", "__contains__", "keys", "items", "values", "__iter__", "copy", "pop", "__len__")
+    scope: Any = type("Scope", (dict,), {name: set_trap(name) for name in names})()
+    x = torch.ones(2, requires_grad=True) * 2
+    for name, value in {"np": np, "x": x, "__name__": "told", "__builtins__": __builtins__}.items():
+        dict.__setitem__(scope, name, value)
+    code = compile("def work(v):\n    return np.asarray(v)\nfound = work(x)", "/tmp/none.py", "exec")
+    with safe_numpy.mode(mode), warnings.catch_warnings():
+        warnings.simplefilter("ignore", safe_numpy.ConversionWarning)
+        try:
+            exec(code, scope)
+        except safe_numpy.GradError as error:
+            text, is_known = str(error), bool(safe_numpy.why(error))
+            assert ("cannot become a NumPy array, for 1 reason" in text, is_known) == (True, True)
+        else:
+            assert mode == "permissive"
 
 
 def test_a_nesting_that_is_too_large_is_left_alone() -> None:

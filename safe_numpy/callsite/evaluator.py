@@ -291,7 +291,7 @@ def get_home(function: Any) -> str:
     if kind is MethodType:
         function = function.__func__
     if type(function) is FunctionType:
-        name = function.__globals__.get("__name__")  # what decorates a function may name another module
+        name = dict.get(function.__globals__, "__name__")  # what decorates a function may name another module
     elif issubclass(kind, type):
         name = get_class_module(function)
     elif get_home(kind) == "numpy":

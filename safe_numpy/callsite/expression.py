@@ -135,7 +135,7 @@ def takes_arrays_only(called: FrameType | None) -> bool:
     if called is None or called.f_code.co_filename.startswith(OURSELVES):
         return called is None  # a guarded method is asked of a tensor
     known = [sys.modules[name] for name in FRAMEWORKS if name in sys.modules]
-    return not any(value is module for value in list(called.f_globals.values()) for module in known)
+    return not any(value is module for value in list(dict.values(called.f_globals)) for module in known)
 
 
 def _asks(node: ast.expr) -> bool:

@@ -89,7 +89,7 @@ def is_between(frame: FrameType) -> bool:
     """Tell whether `frame` runs what stands between code that was made from other code, and what that calls."""
     if not _translators:
         return False
-    name = frame.f_globals.get("__name__")
+    name = dict.get(frame.f_globals, "__name__")  # `exec` takes a dict of somebody's own class, too
     return isinstance(name, str) and any(name.startswith(t.package) for t in _translators.values())
 
 
@@ -174,7 +174,7 @@ def is_users(frame: FrameType) -> bool:
         if filename.startswith("<") and filename.endswith(">"):
             foreign = _is_pseudo_file_foreign(filename, frame)
         elif find_translator(frame.f_code) is not None:
-            home = frame.f_globals.get("__file__")  # it shares the globals of what it was made from
+            home = dict.get(frame.f_globals, "__file__")  # it shares the globals of what it was made from
             foreign = _foreign[filename] = isinstance(home, str) and is_foreign(home)
         else:
             foreign = _foreign[filename] = is_foreign(filename)
@@ -183,7 +183,7 @@ def is_users(frame: FrameType) -> bool:
 
 def find_package(frame: FrameType) -> str:
     """Return the top-level package whose code `frame` runs."""
-    name = frame.f_globals.get("__name__")
+    name = dict.get(frame.f_globals, "__name__")
     return name.partition(".")[0] if isinstance(name, str) else ""
 
 
@@ -199,7 +199,7 @@ def _is_pseudo_file_foreign(filename: str, frame: FrameType) -> bool:
         return filename[len("<frozen ") : -1].partition(".")[0] in sys.stdlib_module_names
     if filename.startswith(("<safe_numpy ", "<__array_function__")):
         return True
-    home = frame.f_globals.get("__file__")
+    home = dict.get(frame.f_globals, "__file__")
     return isinstance(home, str) and is_foreign(home)
 
 

@@ -180,7 +180,7 @@ def _forget_trees() -> None:
 def get_lines(frame: FrameType) -> Sequence[str]:
     """Return the lines of the file that a frame's code comes from; none if there is no such file."""
     filename, module = frame.f_code.co_filename, frame.f_globals
-    lines = linecache.getlines(filename, dict(module) if type(module) is not dict else module)
+    lines = linecache.getlines(filename, dict(dict.items(module)) if type(module) is not dict else module)
     return lines or _get_command(frame.f_code)
 
 

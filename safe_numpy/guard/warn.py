@@ -105,12 +105,12 @@ def warn_of_severed(names: Sequence[str], site: Site, expression: str) -> None:
 
 def warn_at(site: Site, frame: FrameType, warning: Warning) -> None:
     """Warn at a line, by the filters and the registry of its module."""
-    name = frame.f_globals.get("__name__")
+    name = dict.get(frame.f_globals, "__name__")
     warnings.warn_explicit(
         warning,
         type(warning),
         site.filename,
         site.lineno,
         module=name if isinstance(name, str) else "<string>",  # as `warnings.warn` says; None would silence it
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        registry=dict.setdefault(frame.f_globals, "__warningregistry__", {}),
     )

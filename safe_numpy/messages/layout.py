@@ -223,7 +223,7 @@ def is_displayed(frame: FrameType) -> bool:
     `traceback` (https://github.com/python/cpython/pull/110702). Anybody else may want the text for a file.
     """
     caller = frame.f_back
-    while caller is not None and caller.f_globals.get("__name__") == "safe_numpy.postmortem.excepthook":
+    while caller is not None and dict.get(caller.f_globals, "__name__") == "safe_numpy.postmortem.excepthook":
         caller = caller.f_back
     if caller is None:
         return True

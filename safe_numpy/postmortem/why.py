@@ -136,7 +136,7 @@ def _is_raised_anew(error: BaseException) -> bool:
     https://github.com/keras-team/keras/blob/v3.15.1/keras/src/utils/traceback_utils.py#L122
     """
     entry = error.__traceback__
-    while entry is not None and str(entry.tb_frame.f_globals.get("__name__")).partition(".")[0] not in _WRAPPERS:
+    while entry is not None and str(dict.get(entry.tb_frame.f_globals, "__name__")).partition(".")[0] not in _WRAPPERS:
         entry = entry.tb_next
     return entry is not None
 

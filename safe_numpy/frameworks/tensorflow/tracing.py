@@ -100,7 +100,7 @@ def _find_operation(stack: Sequence[FrameType]) -> str:
 
 
 def _get_module(frame: FrameType) -> str:
-    name = frame.f_globals.get("__name__")
+    name = dict.get(frame.f_globals, "__name__")
     return name if isinstance(name, str) else ""
 
 
