@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import json
 import linecache
 import operator
 import os
@@ -510,6 +511,28 @@ def test_ledgers_that_cannot_be_written(where: str, tmp_path: Path) -> None:
     written = {"a folder": 1, "a surrogate": 1, "long": 1}.get(where, 0)
     assert len([f for f in tmp_path.iterdir() if f.name not in ("file", "loop")]) == written
     assert bool(written) or "the report could not be written" in done.stderr
+
+
+def test_threads_that_write_one_ledger(tmp_path: Path) -> None:
+    failed: list[BaseException] = []
+    report, file = safe_numpy.report(), tmp_path / "ledger.json"
+
+    def write() -> None:
+        try:
+            for _ in range(20):
+                report.to_json(file)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tally.count(200)
+    assert failed == []
+    assert [f.name for f in tmp_path.iterdir()] == ["ledger.json"]
+    assert json.loads(file.read_text())["rows"] == []
 
 
 def test_threads_that_convert_at_once() -> None:
