@@ -149,6 +149,28 @@ def write_counts(found: dict[str, Any]) -> str:
     return ", ".join(f"{what}: {n:,}" for what, n in found.items())
 
 
+ATTACKS = {
+    "patch_orders": "orders of wrapping and unwrapping a method, by us and three others: steps",
+    "forged": "forged ledgers, given to the commands",
+    "hostile": "hostile objects, files and names",
+    "huge": "sources of megabytes",
+    "late": "conversions when modules have lost their globals",
+}
+"""files whose attacks are told together"""
+
+
+def write_attacks(found: dict[str, dict[str, dict[str, int]]], fuzz: dict[str, Any]) -> str:
+    """Return a row for each attack of the files that are about nothing else, and one for each other file."""
+    rows: list[Row] = []
+    for file, attacks in found.items():
+        figures = [(name.replace("_", " "), n["tried"], n["wrong"]) for name, n in attacks.items()]
+        if file in ATTACKS:
+            figures = [(ATTACKS[file], sum(tried for _, tried, _ in figures), sum(wrong for *_, wrong in figures))]
+        rows += [(name, f"{tried:,}", wrong) for name, tried, wrong in figures]
+    rows.append(("ledgers and baselines, by the fuzzer", f"{fuzz['inputs']:,}", 0))
+    return make_table(("attack", "tried", "wrong"), rows)
+
+
 FIELD = (
     ("programs", "programs"),
     ("explained", "explained"),
@@ -190,6 +212,7 @@ fail at the same line again."""
 def write_page() -> str:
     bench, coverage, conformance = load("bench"), load("coverage"), load("conformance")
     field = load("field")
+    attacks, ledgers = load("attacks"), load("fuzz_ledgers")
     stress, product, fuzz, instructions = load("stress"), load("product"), load("fuzz"), load("instructions")
     versions = ", ".join(f"{name} {version}" for name, version in bench["versions"].items())
     return f"""\
@@ -281,6 +304,16 @@ hypothesis drew, against stock torch and the NumPy array that each tensor was ma
 
 `make fuzz` (tests/fuzz/fuzz_callsites.py): programs made by a coverage-guided fuzzer, in files that change under them:
 {write_counts(fuzz)}.
+
+## Attacks
+
+`make attack` and `make fuzz`: what [SECURITY.md](../SECURITY.md) says of ledgers, sources, classes and surroundings, in
+the modes explain, permissive and strict. Wrong is what was not as it says there: another error than stock's, another
+array, code of somebody's that ran, a file that was written.
+
+{write_attacks(attacks, ledgers)}
+
+The fuzzer (tests/fuzz/fuzz_ledgers.py) ends at the first wrong one. Its inputs: {write_counts(ledgers)}.
 
 ## Not measured
 
