@@ -26,6 +26,7 @@ from safe_numpy.frameworks.torch import doors as door
 from safe_numpy.frameworks.torch.framework import FRAMEWORK, Torch
 from safe_numpy.guard import guard as _guard
 from safe_numpy.guard import warn as _warn
+from safe_numpy.guard.failure import Outcome
 from safe_numpy.patching import PatchStack
 
 
@@ -409,7 +410,7 @@ def test_the_whole_is_found_when_a_step_reveals_another_problem() -> None:
 def test_doors_are_told_apart() -> None:
     seen = []
     guard = _guard.Guard(FRAMEWORK)
-    guard._explain = lambda error, x, d, direct, plan: seen.append(d) or error  # type: ignore[method-assign,assignment,return-value]
+    guard._explain = lambda error, x, d, direct, plan: seen.append(d) or Outcome(error=error)  # type: ignore[method-assign,assignment,return-value]
     safe_numpy.uninstall()
     patches = PatchStack()
     patches.apply(FRAMEWORK.list_targets(guard))

@@ -6,7 +6,9 @@ import os
 import re
 import sys
 import time
+import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +309,57 @@ def test_nothing_is_looked_for_before_somebody_reads(monkeypatch: pytest.MonkeyP
     assert looked == []
     assert str(caught.value)
     assert looked == ["closer"]
+
+
+KEPT = [torch.ones(2, requires_grad=True) * 1]
+
+HOLDERS: dict[str, Callable[[Tensor], Any]] = {
+    "nobody": lambda x: (x * 2).numpy(),
+    "nobody any more": lambda x: [x * 2, x * 3][0].numpy(force=False),
+    "a variable": lambda x: (lambda y: y.numpy())(x * 2),
+    "a container": lambda x: KEPT[0].numpy(),
+    "a caller in C": lambda x: np.asarray(x * 2),
+}
+
+
+@pytest.mark.parametrize("mode", ["explain", "strict"])
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_only_what_nobody_else_holds_is_looked_back_at_unasked(
+    holder: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    look_back = _torch_origin.remember_origin
+    monkeypatch.setattr(_torch_origin, "remember_origin", lambda *made: looked.append("back") or look_back(*made))
+    weight = torch.ones(2, requires_grad=True)
+    with safe_numpy.mode(mode), pytest.raises(safe_numpy.GradError) as caught:
+        HOLDERS[holder](weight)
+    assert looked == (["back"] if holder.startswith("nobody") else [])
+    assert origin(caught).startswith("MulBackward0")
+
+
+def test_a_view_that_torch_knows_no_graph_of_any_more() -> None:
+    base = torch.ones(4, requires_grad=True) * 2
+    view, _ = base.split(2)
+    base.mul_(2)
+    with pytest.raises(RuntimeError, match="base or another view of its base has been modified"):
+        _ = view.grad_fn
+    with pytest.raises(safe_numpy.GradError) as caught:
+        view.numpy()
+    assert origin(caught) == "a view that was changed in place, with its base"
+    assert "fix      view.detach().numpy()" in str(caught.value)
+
+
+def test_an_error_keeps_no_graph() -> None:
+    weight = torch.ones(2, requires_grad=True)
+    alive, y = weakref.ref(weight), weight * 2
+    with pytest.raises(safe_numpy.GradError) as of_a_variable:
+        y.numpy()
+    with pytest.raises(safe_numpy.GradError) as of_a_temporary:
+        (weight * 2).numpy()
+    del weight, y
+    assert alive() is None, "though nobody has read the errors"
+    assert str(of_a_variable.value)
+    assert str(of_a_temporary.value)
 
 
 def test_evaluation_is_told_of_inference_mode() -> None:

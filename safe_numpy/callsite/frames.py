@@ -34,8 +34,6 @@ get_mro = type.__dict__["__mro__"].__get__
 get_class_dict = type.__dict__["__dict__"].__get__
 get_class_module = type.__dict__["__module__"].__get__
 
-_HELD_BY_FRAME_AND_US = 3  # the frame, our variable, and the argument of getrefcount
-
 
 class Translator(NamedTuple):
     """Knows code that was made from other code, which is what its reader wrote."""
@@ -274,3 +272,12 @@ def read_variables(frame: FrameType) -> dict[str, Any]:
     if frame.f_code.co_flags & inspect.CO_OPTIMIZED and sys.getrefcount(scope) <= _HELD_BY_FRAME_AND_US:
         scope.clear()
     return variables
+
+
+def _count_holders() -> int:
+    """Return how many have hold of a frame's variables while `read_variables` reads them, where nobody else has."""
+    scope = sys._getframe().f_locals
+    return sys.getrefcount(scope)
+
+
+_HELD_BY_FRAME_AND_US = _count_holders()

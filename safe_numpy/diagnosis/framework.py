@@ -83,6 +83,9 @@ class Introspection:
         except TypeError:  # a class with __slots__
             self.find_tensor = lambda: None
 
+    def let_go(self) -> None:
+        """Find out what is worth knowing of a tensor that is gone; called when nobody of ours holds it any more."""
+
     def identify_data(self) -> object | None:
         """Return what is the same for tensors that are the same values in the same memory; None where nothing is."""
         return None
@@ -169,8 +172,8 @@ class Framework(Protocol):
         """Return the plan at ``numpy()`` of a tensor of the commonest sort, cheaply; None: that takes a closer look."""
         return None
 
-    def introspect(self, x: Any, is_dying: bool = False) -> Introspection:
-        """Return what a reader may ask later; what it takes of a tensor that is going to be gone is read at once."""
+    def introspect(self, x: Any) -> Introspection:
+        """Return what a reader may ask later."""
         return Introspection(x)
 
     def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:

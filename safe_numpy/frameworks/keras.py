@@ -67,7 +67,7 @@ class Keras(Framework):
         describe = functools.partial(Subject, "KerasTensor", str(x.dtype), f"[{shape}]", "")
         return Walk(door).follow(lambda x: CAUSES, x).finish((), {"keras": keras}, Measures(describe, 0, 0, 0))
 
-    def introspect(self, x: Any, is_dying: bool = False) -> Introspection:
+    def introspect(self, x: Any) -> Introspection:
         return KerasIntrospection(x)
 
     def list_targets(self, guard: Guard) -> list[Target]:

@@ -25,19 +25,26 @@ class Outcome:
     """Let the stock error pass, raise another one, or return a value.
 
     The error is handed over, not shared: a frame that kept it would stand in the traceback that the error holds, and
-    that circle would keep the tensor alive until the next garbage collection.
+    that circle would keep the tensor alive until the next garbage collection. The guarded function takes it when it has
+    let go of the tensor, so that it shows then whether anybody else has hold of that.
     """
 
-    __slots__ = ("_error", "cause", "lets_pass", "value")
+    __slots__ = ("_error", "_introspection", "cause", "lets_pass", "value")
 
     def __init__(
-        self, value: Any = None, error: Exception | None = None, cause: Exception | None = None, lets_pass: bool = False
+        self,
+        value: Any = None,
+        error: Exception | None = None,
+        cause: Exception | None = None,
+        lets_pass: bool = False,
+        introspection: Introspection | None = None,
     ) -> None:
         self.value = value
         """the array; at the DLPack door, the tensor to export"""
         self.cause = cause
         self.lets_pass = lets_pass
         self._error = error
+        self._introspection = introspection
 
     @property
     def is_error(self) -> bool:
@@ -49,6 +56,11 @@ class Outcome:
         error, self._error = self._error, None
         if error is None:
             raise AssertionError("the error was taken already")
+        try:
+            if self._introspection is not None:
+                self._introspection.let_go()
+        except Exception:  # less is known of the tensor, then
+            pass
         return error
 
 

@@ -31,10 +31,6 @@ from safe_numpy.messages.units import format_bytes
 _NUMPY, _PERMISSIVE = Door.NUMPY, Mode.PERMISSIVE
 """where a conversion passes: to look a member up in its enumeration takes 50 ns"""
 
-_HELD_BY_US = 5
-"""references to a temporary, as `_capture` counts them: the guarded function's, those of `respond`, `_explain` and
-`_capture`, and the count's own"""
-
 
 class Guard:
     """Answers for the doors of one framework."""
@@ -68,15 +64,13 @@ class Guard:
             if mode is _PERMISSIVE and plan.copies and not may_copy:
                 plan = plan.refuse()
             if mode is not _PERMISSIVE or plan.is_refused or _is_unwanted(door):
-                return Outcome(error=self._explain(error, x, door, direct, plan))
+                return self._explain(error, x, door, direct, plan)
             try:
                 return Outcome(convert(self.framework, x, door, direct, plan, finish))
             except (ConversionWarning, HazardWarning) as warning:  # the user's filters make errors of our warnings
                 return Outcome(error=warning, cause=error)
             except Exception as failure:
-                explained = self._explain(error, x, door, direct, plan.refuse())
-                explained.add_note(phrases.note_failed_conversion(failure))
-                return Outcome(error=explained)
+                return self._explain(error, x, door, direct, plan.refuse(), phrases.note_failed_conversion(failure))
         except Exception as own:
             with contextlib.suppress(Exception):  # where memory or the stack is full, this fails too
                 note = phrases.note_own_failure(own)
@@ -180,13 +174,16 @@ class Guard:
         finally:
             INSIDE.busy = False
 
-    def _explain(self, error: Exception, x: Any, door: Door, direct: FrameType, plan: Plan) -> ConversionError:
+    def _explain(self, error: Exception, x: Any, door: Door, direct: FrameType, plan: Plan, note: str = "") -> Outcome:
         caller = find_caller(direct, self.framework.array_code)
         plan = direct_plan(plan, door, caller)
         failure = self._capture(x, door, caller, plan, _find_remarks(plan, door))
         if plan.headline is None:
             raise ValueError("a tensor without problems has no error to explain")
-        return make_error(error, plan.headline.kind, failure.diagnose, failure.site)
+        explained = make_error(error, plan.headline.kind, failure.diagnose, failure.site)
+        if note:
+            explained.add_note(note)
+        return Outcome(error=explained, introspection=failure.introspection)
 
     def _capture(
         self, x: Any, door: Door, caller: Caller, plan: Plan, remarks: tuple[str, ...] = (), is_hazard: bool = False
@@ -197,9 +194,7 @@ class Guard:
                 # A capsule may stay on its device; the array that the reader is after may not.
                 whole = (framework.plan_hazards if is_hazard else framework.plan)(x, Door.NUMPY)
                 plan = replace(whole, problems=plan.problems, headline=plan.headline, is_refused=plan.is_refused)
-            is_dying = sys.getrefcount(x) <= _HELD_BY_US
-            introspection = framework.introspect(x, is_dying)
-            return Failure(framework, plan, introspection, caller.make_site(), remarks, is_hazard)
+            return Failure(framework, plan, framework.introspect(x), caller.make_site(), remarks, is_hazard)
 
 
 def refuse_hazard(failure: Failure, call: str) -> Outcome | None:
@@ -208,7 +203,8 @@ def refuse_hazard(failure: Failure, call: str) -> Outcome | None:
     if baseline is not None and baseline.accepts(failure.site, [p.cause for p in problems]):
         return None
     text = phrases.say_hazard(problems[0].kind, call)
-    return Outcome(error=SilentError(text, failure.diagnose, failure.site))
+    error = SilentError(text, failure.diagnose, failure.site)
+    return Outcome(error=error, introspection=failure.introspection)
 
 
 def examine(framework: Framework, x: Any, door: Door = Door.NUMPY) -> Plan:

@@ -98,7 +98,7 @@ class TensorFlow(Framework):
     def plan_hazards(self, x: Any, door: Door) -> Plan:
         return _plan_value((*table.HAZARDS, *CAUSES), x, door)
 
-    def introspect(self, x: Any, is_dying: bool = False) -> Introspection:
+    def introspect(self, x: Any) -> Introspection:
         return TensorFlowIntrospection(x)
 
     def list_targets(self, guard: Guard) -> list[Target]:

@@ -207,7 +207,10 @@ def find_grad(x: Tensor, door: Door) -> Facts | None:
         return None
     if _is_differentiated(x):
         return None  # that transform tracks it, and detach() would not help
-    node = x.grad_fn
+    try:
+        node = x.grad_fn
+    except RuntimeError:  # torch has none any more for a view of several whose base was changed
+        return {"origin": "a view that was changed in place, with its base"}
     return {"origin": "a leaf that requires grad" if node is None else node.name()}
 
 

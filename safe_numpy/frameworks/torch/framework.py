@@ -29,12 +29,20 @@ from safe_numpy.patching import Target
 class TorchIntrospection(Introspection):
     """What is asked of a PyTorch tensor when somebody reads."""
 
-    def __init__(self, x: Tensor, is_dying: bool) -> None:
+    def __init__(self, x: Tensor) -> None:
         super().__init__(x)
-        # a subclass may compute these, and fail
-        is_traced = is_dying and detect.is_plain(x) and x.requires_grad
-        self._origin = gradients.remember_origin(x) if is_traced else None
-        self._data = _identify_data(x) if is_dying else None
+        # a subclass may compute these, and fail; a view of which torch has no ``grad_fn`` any more raises
+        is_traced = detect.is_plain(x) and x.requires_grad
+        self._made = _read(lambda: (x.grad_fn, x.dim()), None) if is_traced else None
+        self._origin: Callable[[], gradients.Origin] | None = None
+        self._data = _identify_data(x)
+
+    def let_go(self) -> None:
+        made, self._made = self._made, None  # its node keeps the whole graph
+        if self.find_tensor() is not None:
+            self._data = None  # should it go later, its memory may be another's by the time of reading
+        elif made is not None:
+            self._origin = gradients.remember_origin(*made)
 
     def identify_data(self) -> object | None:
         x = self.find_tensor()
@@ -84,8 +92,8 @@ class Torch(Framework):
         is_plain = detect.is_plain(x) and _forward_ad._current_level < 0
         return causes.foresee(x) if is_plain else None
 
-    def introspect(self, x: Tensor, is_dying: bool = False) -> Introspection:
-        return TorchIntrospection(x, is_dying)
+    def introspect(self, x: Tensor) -> Introspection:
+        return TorchIntrospection(x)
 
     def read_member(self, owner: Any, key: str | int, is_item: bool) -> Any:
         return modules.read_module_member(owner, key, is_item)

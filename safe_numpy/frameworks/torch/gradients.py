@@ -1,7 +1,7 @@
 """Where a PyTorch gradient comes from: the leaves, by the names that people know them by; and what to advise.
 
 Asked only when somebody reads an explanation. Bounded: a thousand nodes of the graph, five milliseconds; of a tensor
-that is gone by then, a third of a millisecond when the call fails, of which most calls take a hundredth.
+that the failing call was the last to hold, a third of a millisecond as the call fails, of which most take a hundredth.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _next_of_python_node = torch._C._FunctionBase.__dict__["next_functions"].__get__
 
 
 @dataclass(frozen=True, slots=True)
-class _Origin:
+class Origin:
     """The operation that made a tensor, and what that was computed from."""
 
     operation: str
@@ -65,39 +65,46 @@ class _Origin:
     """so many operations were looked at"""
 
 
-def _look_back(x: Tensor, most: int = _MOST_NODES, seconds: float = _SECONDS) -> _Origin:
-    node = x.grad_fn
+def _look_back(node: Any, dim: int, most: int = _MOST_NODES, seconds: float = _SECONDS) -> Origin:
+    """Return where a tensor of so many dimensions comes from, of which `node` is the ``grad_fn``."""
     if node is None:
-        return _Origin("", [x], True, False, 0, 0)
+        return Origin("", (), True, False, 0, 0)
     leaves, is_complete, seen = _search_leaves(node, time.perf_counter() + seconds, most)
-    made, name = _find_line(node), node.name()
-    operation = f"{name}, made at {made}" if made else name
-    stacked = len(x) if name == "StackBackward0" and x.dim() == 1 else 0
-    return _Origin(operation, leaves, is_complete, x.dim() == 0, stacked, seen)
+    line, name = _find_line(node), node.name()
+    operation = f"{name}, made at {line}" if line else name
+    stacked = len(get_next(node)) if name == "StackBackward0" and dim == 1 else 0
+    return Origin(operation, leaves, is_complete, dim == 0, stacked, seen)
 
 
-def remember_origin(x: Tensor) -> Callable[[], _Origin]:
-    """Look back at a tensor that is going to be gone: as far as the names take that will be shown, and no further.
+def remember_origin(node: Any, dim: int) -> Callable[[], Origin]:
+    """Look back at a tensor that is gone: as far as the names take that will be shown, and no further.
 
     What it finds is held weakly.
+
+    Args:
+        node: the tensor's ``grad_fn``.
+        dim: how many dimensions it had.
     """
-    origin = _look_back(x, _MOST_AHEAD)
+    origin = _look_back(node, dim, _MOST_AHEAD)
     if not origin.is_complete and sum(issubclass(type(leaf), Parameter) for leaf in origin.leaves) < _SHOWN:
-        origin = _look_back(x, _MOST_NODES, _SECONDS_AHEAD)
-    references = [weakref.ref(leaf) for leaf in origin.leaves if leaf is not x]
+        origin = _look_back(node, dim, _MOST_NODES, _SECONDS_AHEAD)
+    references = [weakref.ref(leaf) for leaf in origin.leaves]
     origin = replace(origin, leaves=())
     return lambda: replace(origin, leaves=[leaf for r in references if (leaf := r()) is not None])
 
 
 def explain_gradient(
     x: Tensor | None,
-    clue: Callable[[], _Origin] | None,
+    clue: Callable[[], Origin] | None,
     problems: Sequence[Problem],
     path: str,
     stack: Sequence[FrameType],
 ) -> tuple[Sequence[Problem], Sequence[str]]:
     """Return the problems, that of the gradient with its whole origin, and the most urgent remark."""
-    origin = _look_back(x) if x is not None else clue() if clue is not None else None
+    origin = clue() if clue is not None else None
+    if x is not None:
+        origin = _look_back(x.grad_fn, x.dim())
+        origin = origin if origin.operation else replace(origin, leaves=[x])
     variables = list(modules.iterate_variables(stack))
     remarks = list(itertools.islice(_find_advice(x, origin, path, stack, variables), 1))
     if origin is None:
@@ -106,7 +113,7 @@ def explain_gradient(
     return [replace(p, facts={**p.facts, "origin": text}) if p.cause == "grad" else p for p in problems], remarks
 
 
-def _describe(origin: _Origin, variables: modules.Variables) -> str:
+def _describe(origin: Origin, variables: modules.Variables) -> str:
     """Return ``AddmmBackward0, from head.weight and head.bias``."""
     by_id = find_names(origin.leaves, variables, time.perf_counter() + _SECONDS)
     nearest = [id(leaf) for leaf in origin.leaves if id(leaf) in by_id]
@@ -199,7 +206,7 @@ def _name_by_variables(wanted: set[int], variables: modules.Variables) -> dict[i
 
 
 def _find_advice(
-    x: Tensor | None, origin: _Origin | None, path: str, stack: Sequence[FrameType], variables: modules.Variables
+    x: Tensor | None, origin: Origin | None, path: str, stack: Sequence[FrameType], variables: modules.Variables
 ) -> Iterator[str]:
     """Yield what else is to be said of a tensor that autograd records, the most urgent first."""
     function = find_forward(stack)
@@ -216,7 +223,7 @@ def _find_advice(
 
 
 def _is_accumulated(
-    x: Tensor | None, origin: _Origin, path: str, stack: Sequence[FrameType], variables: modules.Variables
+    x: Tensor | None, origin: Origin, path: str, stack: Sequence[FrameType], variables: modules.Variables
 ) -> bool:
     """Tell whether it is one of many losses that were collected with their graphs, or what was made of all of them."""
     if origin.stacked > 1:
