@@ -346,7 +346,8 @@ def test_a_view_that_torch_knows_no_graph_of_any_more() -> None:
     with pytest.raises(safe_numpy.GradError) as caught:
         view.numpy()
     assert origin(caught) == "a view that was changed in place, with its base"
-    assert "fix      view.detach().numpy()" in str(caught.value)
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.fix == "view.detach().numpy()"
 
 
 def test_an_error_keeps_no_graph() -> None:
