@@ -15,7 +15,10 @@ import pytest
 import torch
 
 import safe_numpy
+from safe_numpy.callsite import frames
+from safe_numpy.frameworks.torch.optimizers import OptimizerWatch
 from safe_numpy.interfaces import cli
+from safe_numpy.messages import units
 from safe_numpy.messages.units import name_place, show_controls
 
 TRAPS = [
@@ -329,6 +332,42 @@ def test_reading_keeps_the_last_thousand_lines_at_most() -> None:
     for number in range(1500):
         run_cell(number)
     assert count() - before <= 1000
+
+
+def test_tables_may_grow_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may import a framework, or convert, in the midst of it, and no lock of the interpreter's helps."""
+    translators: dict[str, Any] = {}
+    ranks: dict[str, Any] = {"one": lambda: ranks.setdefault("another", lambda: None)()}
+    watch = OptimizerWatch()
+    looked = []
+
+    class Growing:
+        @property
+        def package(self) -> str:
+            translators[f"<{len(translators)}>"] = self
+            return "another"
+
+        @property
+        def number(self) -> int:
+            looked.append(self)
+            watch._cuts[len(watch._cuts)] = cut
+            return 0
+
+        def find_leaf(self) -> None:
+            cut.leaves[len(cut.leaves)] = self.find_leaf
+
+    cut: Any = Growing()
+    cut.leaves = {0: cut.find_leaf}
+    watch._cuts, watch._number, translators["<one>"] = {0: cut, 1: cut}, 1, cut
+    monkeypatch.setattr(frames, "_translators", translators)
+    monkeypatch.setattr(units, "RANK_SOURCES", ranks)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+    assert not frames.is_between(sys._getframe())
+    assert units.get_rank() is None
+    assert watch._examine(optimizer, [cut], False) == []
+    assert [len(table) for table in (translators, ranks, cut.leaves)] == [2, 2, 2]
+    watch._before_step(optimizer, (), {})
+    assert looked == [cut, cut], "an error would be silent"
 
 
 def test_our_own_failure_costs_the_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ _MOST_FRAMES = 1000
 
 _foreign: dict[str, bool] = {}  # one entry per source file that was ever met on the way
 _translators: dict[str, Translator] = {}
-"""by a part of the names of the files that such code comes from"""
+"""by a part of the names of the files that such code comes from; one is added by whatever thread imports a framework"""
 
 # By the descriptors of `type`: a metaclass can have these attributes made up.
 get_mro = type.__dict__["__mro__"].__get__
@@ -88,7 +88,7 @@ def is_between(frame: FrameType) -> bool:
     if not _translators:
         return False
     name = dict.get(frame.f_globals, "__name__")  # `exec` takes a dict of somebody's own class, too
-    return isinstance(name, str) and any(name.startswith(t.package) for t in _translators.values())
+    return isinstance(name, str) and any(name.startswith(t.package) for t in _translators.copy().values())
 
 
 def _skip_between(frame: FrameType) -> FrameType:
@@ -215,7 +215,7 @@ def add_translator(mark: str, translator: Translator) -> None:
 
 def find_translator(code: CodeType) -> Translator | None:
     """Return who knows what `code` was made from; None: it is what its reader wrote."""
-    return next((translator for mark, translator in _translators.items() if mark in code.co_filename), None)
+    return next((translator for mark, translator in _translators.copy().items() if mark in code.co_filename), None)
 
 
 def locate(frame: FrameType, library: str = "", asks: bool = False, at: tuple[int, int] | None = None) -> Site:

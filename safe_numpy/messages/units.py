@@ -116,7 +116,7 @@ _RANK_VARIABLES = {
 
 
 def _find_ranks() -> tuple[int, int] | None:
-    for find in RANK_SOURCES.values():
+    for find in RANK_SOURCES.copy().values():  # another thread may be importing a framework
         with suppress(Exception):
             found = find()
             if found is not None and found[1] > 1:

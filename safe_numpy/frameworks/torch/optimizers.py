@@ -143,7 +143,7 @@ class OptimizerWatch(Watch):
         try:
             # a step that is given a closure computes its gradients later
             computes_later = len(args) > 1 or kwargs.get("closure") is not None
-            found = self._examine(optimizer, [c for c in self._cuts.values() if c.number > seen], computes_later)
+            found = self._examine(optimizer, [c for c in self._cuts.copy().values() if c.number > seen], computes_later)
             stack = list_callers(sys._getframe(1)) if found else []
             severed = [(_name_all(leaves, stack), cut.site, cut.expression) for cut, leaves in found]
         except Exception:
@@ -158,7 +158,7 @@ class OptimizerWatch(Watch):
             return []
         found = []
         for cut in cuts:
-            leaves = [leaf for r in cut.leaves.values() if (leaf := r()) is not None]
+            leaves = [leaf for r in cut.leaves.copy().values() if (leaf := r()) is not None]
             due = []
             for leaf in leaves:
                 if id(leaf) not in own or not leaf.requires_grad:
