@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Generator, Iterator
 
 import pytest
+from processes import run
 
 import safe_numpy
 from safe_numpy import Mode, get_mode, mode, set_mode
@@ -215,6 +216,24 @@ def test_threads_and_tasks_do_not_see_each_other() -> None:
         return await asyncio.gather(task("permissive"), task("off"))
 
     assert asyncio.run(both()) == [[Mode.PERMISSIVE] * 3, [Mode.OFF] * 3]
+
+
+STARTED = """
+import sys, threading
+import safe_numpy
+
+seen = []
+with safe_numpy.mode("permissive"):
+    thread = threading.Thread(target=lambda: seen.append(safe_numpy.get_mode().value))
+    thread.start()
+    thread.join()
+print(*seen, bool(getattr(sys.flags, "thread_inherit_context", False)))
+"""
+
+
+@pytest.mark.parametrize("option", ["0", "1"])
+def test_a_thread_is_in_the_block_it_was_started_in_where_python_hands_contexts_on(option: str) -> None:
+    assert run(STARTED, "-X", f"thread_inherit_context={option}") in ("explain False\n", "permissive True\n")
 
 
 def test_set_mode_is_for_all_threads() -> None:

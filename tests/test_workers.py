@@ -35,6 +35,8 @@ STARTS = {
     "spawn": "import multiprocessing as m; print(m.get_context('spawn').Pool(1).map(work.work, [1])[0])",
     "forkserver": "import multiprocessing as m; print(m.get_context('forkserver').Pool(1).map(work.work, [1])[0])",
     "concurrent.futures": "import concurrent.futures as c; print(*c.ProcessPoolExecutor(1).map(work.work, [1]))",
+    "concurrent.futures, fork": "import concurrent.futures as c, multiprocessing as m; "
+    "print(*c.ProcessPoolExecutor(1, mp_context=m.get_context('fork')).map(work.work, [1]))",
     "concurrent.futures, spawn": "import concurrent.futures as c, multiprocessing as m; "
     "print(*c.ProcessPoolExecutor(1, mp_context=m.get_context('spawn')).map(work.work, [1]))",
     "threads": "import concurrent.futures as c; print(*c.ThreadPoolExecutor(1).map(work.work, [1]))",
@@ -72,14 +74,15 @@ def test_the_guard_holds_in_a_worker(start: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("start", ["fork", "concurrent.futures", "threads"])
+@pytest.mark.parametrize("start", ["fork", "concurrent.futures, fork", "threads"])
 def test_a_mode_that_was_set_is_inherited_where_memory_is(start: str, tmp_path: Path) -> None:
     body = f"safe_numpy.set_mode('permissive'); {STARTS[start]}"
     assert run_main(tmp_path, "import safe_numpy", body) == "2.0\n"
 
 
-def test_a_mode_that_was_set_is_not_where_it_is_not(tmp_path: Path) -> None:
-    body = f"safe_numpy.set_mode('permissive'); {STARTS['spawn']}"
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_a_mode_that_was_set_is_not_where_it_is_not(start: str, tmp_path: Path) -> None:
+    body = f"safe_numpy.set_mode('permissive'); {STARTS[start]}"
     assert run_main(tmp_path, "import safe_numpy", body) == EXPLAINED, "the README says so: use the variable"
 
 
@@ -92,7 +95,7 @@ def test_data_loader_workers(tmp_path: Path) -> None:
         except safe_numpy.GradError as error:
             print(isinstance(error, RuntimeError), "fix  " in str(error), "detach().numpy()" in str(error))
     """)
-    for start in ("fork", "spawn"):
+    for start in ("fork", "spawn", "forkserver"):
         indented = textwrap.indent(body.format(start=start), "    ").strip()
         work = WORK + "class Data:\n    def __len__(self): return 1\n    def __getitem__(self, i): "
         work += "return torch.ones(2, requires_grad=True).numpy()\n"
