@@ -209,10 +209,19 @@ printed fix ({100 * printed / fail:.1f} %), and {right:,} of these are right ({1
 fail at the same line again."""
 
 
+def write_runs(found: list[dict[str, Any]]) -> str:
+    packages = list(dict.fromkeys(name for run in found for name in run["versions"]))
+    outcomes = ("passed", "failed", "skipped")
+    return make_table(
+        (*packages, *outcomes),
+        [(*(r["versions"].get(p, "") for p in packages), *(f"{r[o]:,}" for o in outcomes)) for r in found],
+    )
+
+
 def write_page() -> str:
     bench, coverage, conformance = load("bench"), load("coverage"), load("conformance")
     field = load("field")
-    attacks, ledgers = load("attacks"), load("fuzz_ledgers")
+    attacks, ledgers, runs = load("attacks"), load("fuzz_ledgers"), load("runs")
     stress, product, fuzz, instructions = load("stress"), load("product"), load("fuzz"), load("instructions")
     versions = ", ".join(f"{name} {version}" for name, version in bench["versions"].items())
     return f"""\
@@ -314,6 +323,14 @@ array, code of somebody's that ran, a file that was written.
 {write_attacks(attacks, ledgers)}
 
 The fuzzer (tests/fuzz/fuzz_ledgers.py) ends at the first wrong one. Its inputs: {write_counts(ledgers)}.
+
+## Versions
+
+`SAFE_NUMPY_TEST_RUNS=docs/evidence/runs.json nox -s pythons` (noxfile.py): the whole suite, but what needs a framework
+that is not there. Skipped are the tests marked `cuda`, and those of what only other versions say or can do. A
+free-threaded interpreter was not at hand.
+
+{write_runs(runs)}
 
 ## Not measured
 
