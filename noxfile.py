@@ -4,6 +4,7 @@
 
 Run on 2026-11-21: the sessions of RUN_HERE; by hand `torches` with 2.4.0 and 2.8.0, and `pythons` with torch alone
 on 3.13.0, each of which brings some 6 GB of CUDA packages that are of no use; and the tests of TensorFlow with 2.16.2.
+Run on 2026-11-26 by hand: what `xla` runs, on the CPU device.
 On 3.13.0 four tests fail: the interpreter colours its own tracebacks, and Dynamo's warning of 3.13.0 is an error there.
 """
 
