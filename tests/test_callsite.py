@@ -383,3 +383,46 @@ def test_a_temporary_is_known_by_the_parameter_of_the_code_that_ran(call: str, n
     assert error.diagnosis is not None
     assert (error.diagnosis.name, error.diagnosis.named) == (name, True)
     assert f"({name}).detach().numpy()" in (error.diagnosis.shown or "")
+
+
+def compiles(program: str) -> bool:
+    try:
+        compile(program, "<program>", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
+
+
+LINES = {
+    "a comprehension": ("[v.numpy() for v in [x]]", "[v.detach().numpy() for v in [x]]"),
+    "groups of exceptions": (
+        "try: raise ExceptionGroup('', [OSError()])\nexcept* OSError: np.asarray(x * 2)",
+        "np.asarray((x * 2).detach().numpy())",
+    ),
+    "a type's name": ("type Array = x.numpy()\nArray.__value__", "x.detach().numpy()"),
+    "a generic function": ("def f[T](v: T): return np.asarray(v)\nf(x)", "return np.asarray(v.detach().numpy())"),
+    "quotes within quotes": (
+        'f"{np.asarray(x * 2, dtype="f4")}"',
+        'f"{np.asarray((x * 2).detach().numpy(), dtype="f4")}"',
+    ),
+    "a template": ("t'{np.asarray(x * 2)!r:>{1}}'", "t'{np.asarray((x * 2).detach().numpy())!r:>{1}}'"),
+    "no parentheses": (
+        "try: np.asarray(x)\nexcept OSError, KeyError: pass",
+        "np.asarray(x.detach().numpy())",
+    ),
+    "an annotation": (
+        "class A:\n    y: np.asarray(x * 2)\nA.__annotations__",
+        "y: np.asarray((x * 2).detach().numpy())",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (program, _) in LINES.items() if compiles(program)])
+def test_the_syntax_of_newer_pythons(kind: str, tmp_path: Path) -> None:
+    program, shown = LINES[kind]
+    file = tmp_path / "program.py"
+    file.write_text(program)
+    with pytest.raises(safe_numpy.GradError) as caught:
+        exec(compile(program, str(file), "exec", dont_inherit=True), {"np": np, "x": torch.ones(2, requires_grad=True)})
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.shown == shown
