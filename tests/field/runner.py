@@ -6,6 +6,7 @@ import contextlib
 import gc
 import io
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -99,6 +100,8 @@ def _execute(text: str, mode: str) -> Run:
         module = types.ModuleType("__main__")
         module.__file__ = str(Path(NAME).resolve())
         sys.modules["__main__"] = module
+        # as their writers had it: since Python 3.14 workers begin with the file of `__main__`, which is none here
+        multiprocessing.set_start_method("fork", force=True)
         sys.argv = [NAME]
         warnings.simplefilter("ignore")
         if mode == "permissive":
