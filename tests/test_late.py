@@ -33,3 +33,28 @@ convert(kept)
 def test_a_late_conversion_is_as_without_the_guard(mode: str) -> None:
     out = run(PROGRAM.replace("MODE", repr(mode)))
     assert out.splitlines() == ["[1.0, 1.0] [1.0, 1.0] [1.0, 1.0]"] * 2 + ["Can't call numpy() on Tensor"]
+
+
+OUTLIVING = """
+import os, sys
+import torch, safe_numpy
+safe_numpy.set_mode(MODE)
+
+class Late:
+    tensors = torch.ones(2), torch.ones(2, requires_grad=True)
+    def __del__(self, tensors=tensors, write=os.write, str=str, type=type, BaseException=BaseException):
+        plain, leaf = tensors
+        try:
+            write(1, f"{plain.numpy().tolist()}\\n".encode())
+            leaf.numpy()
+        except BaseException as error:
+            write(1, f"{str(error)[:28]}\\n".encode())
+
+kept, torch.kept, sys.kept = Late(), Late(), Late()  # the last outlives what is built in
+"""
+
+
+@pytest.mark.parametrize("mode", ["off", "explain", "permissive", "strict"])
+def test_whatever_outlives_its_modules_is_served(mode: str) -> None:
+    lines = run(OUTLIVING.replace("MODE", repr(mode))).splitlines()
+    assert lines == ["[1.0, 1.0]", "Can't call numpy() on Tensor"] * 3

@@ -13,6 +13,7 @@ stands in the class by now. Were it told to call that, the two would call each o
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import sys
@@ -110,17 +111,17 @@ def _numpy_strict(self: Any, _positional: Any = _ABSENT, force: Any = _ABSENT) -
         handed_on = [self]
         del self
         return _numpy(handed_on.pop(), _positional, force)
-    if (
-        (type(self) is Tensor or type(self) is Parameter)
-        and not _has_function_mode()  # it would see what is looked at
-        and _count_users((storage := self.untyped_storage())._cdata) <= _OWN_USERS
-        and storage.nbytes() >= array.nbytes > 0  # else freed, in part at least, or without elements
-        and 0 not in array.strides
-        and _forward_ad._current_level < 0
-        and _find_transform() is None
-    ):
-        return array
     try:
+        if (
+            (type(self) is Tensor or type(self) is Parameter)
+            and not _has_function_mode()  # it would see what is looked at
+            and _count_users((storage := self.untyped_storage())._cdata) <= _OWN_USERS
+            and storage.nbytes() >= array.nbytes > 0  # else freed, in part at least, or without elements
+            and 0 not in array.strides
+            and _forward_ad._current_level < 0
+            and _find_transform() is None
+        ):
+            return array
         outcome = _guard.check(self, Door.FORCE if force is True else Door.NUMPY)
     except Exception:
         outcome = None  # as in `_numpy`
@@ -175,9 +176,9 @@ def guard_numpy(stock: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
 def _make_numpy(stock: Callable[..., Any]) -> FunctionType:
     """Make a function whose globals are its own: a stock for each, and at the interpreter's end they outlive ours.
 
-    By then the module's own may be None, while somebody's ``__del__`` still converts.
+    By then the module's own may be None, and what is built in, too, while somebody's ``__del__`` still converts.
     """
-    own = {**globals(), "_stock": stock}
+    own = {**vars(builtins), **globals(), "_stock": stock}
     own["_numpy"] = FunctionType(_numpy.__code__, own, "_numpy", _numpy.__defaults__)
     numpy = FunctionType(_numpy.__code__, own, "numpy", _numpy.__defaults__)
     numpy.__doc__ = stock.__doc__
