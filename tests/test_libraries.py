@@ -205,3 +205,17 @@ def test_an_objective_that_returns_a_tensor(name: str) -> None:
     said = str(safe_numpy.why(caught.value))
     assert "`objective` return" in said.splitlines()[0]
     assert ".sum().item() (" in " ".join(said.split())
+
+
+def objective_with_gradient(values: Any) -> Any:
+    x = torch.from_numpy(values).requires_grad_()
+    loss = (x * x).sum()
+    loss.backward()
+    return loss, x.grad
+
+
+def test_an_objective_that_returns_its_gradient_too() -> None:
+    cast = compile_library("def cast(f, x):\n    value, gradient = f(x)\n    return value.dtype.type(value)\n")["cast"]
+    with pytest.raises(AttributeError) as caught:
+        cast(objective_with_gradient, np.ones(2))
+    assert "return safe_numpy.to_numpy((loss, x.grad))" in str(safe_numpy.why(caught.value))

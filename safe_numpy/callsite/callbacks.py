@@ -80,12 +80,17 @@ def _convert_returned(line: RunningCode, value: ast.expr, plan: Plan) -> str | N
     """Return what a function is to return instead of `value`: an array, or a number; None where that is not certain."""
     text = line.find_text(value)
     if isinstance(value, ast.Tuple):
-        return f"safe_numpy.to_numpy({put_in_parentheses(text)})"
+        return convert_tuple(text)
     if plan.array is None or isinstance(value, (ast.List, ast.Dict, ast.ListComp, ast.DictComp)):
         return None
     if plan.subject.shape == "[]" and {p.kind for p in plan.problems} <= {Kind.GRAD, Kind.DEVICE, Kind.DTYPE}:
         return f"{put_in_parentheses(text)}.item()"
     return plan.render(text)
+
+
+def convert_tuple(text: str) -> str:
+    """Return what a function is to return instead of several values, of which some are tensors."""
+    return f"safe_numpy.to_numpy({put_in_parentheses(text)})"
 
 
 def find_callback(node: ast.expr, evaluator: Evaluator, is_scalar: bool) -> Returns | None:

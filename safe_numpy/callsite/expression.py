@@ -63,7 +63,7 @@ def choose_round(
         return rounds[-1]
     met = (r for r in rounds if _find_in_operation(node, x, introspection, r, caller) is not None)
     failing = (r for r in rounds if any(fails(g) for n in find_operands(node) if (g := r.guess(n)) is not None))
-    return next(chain(met, failing), rounds[-1])
+    return next(chain(met, failing), rounds[0])  # what failed came from elsewhere: one round is as good as another
 
 
 def find_occurrence(

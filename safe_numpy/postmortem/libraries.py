@@ -7,7 +7,7 @@ import sys
 from types import BuiltinMethodType, MethodType, TracebackType
 from typing import Any
 
-from safe_numpy.callsite.callbacks import find_callback
+from safe_numpy.callsite.callbacks import convert_tuple, find_callback
 from safe_numpy.callsite.evaluator import Guess, get_home
 from safe_numpy.callsite.expression import walk_scope
 from safe_numpy.callsite.fix import correct
@@ -180,8 +180,11 @@ def find_returned(error: BaseException, line: ErrorSite) -> Finding | None:
         return Finding(headline, note=about)
     returned, value = returns.lines[0]
     text = returned.find_text(value)
-    number = f"{put_in_parentheses(text)}.item()"
-    new = number if site.is_of("torch", tensor) else site.write_guess(text, Guess((tensor,), True, True))
+    new = site.write_guess(text, Guess((tensor,), True, True))
+    if isinstance(value, ast.Tuple):  # the value and its gradient
+        new = convert_tuple(text)
+    elif site.is_of("torch", tensor):
+        new = f"{put_in_parentheses(text)}.item()"
     fix = correct(returned, {value: new} if new is not None else {}, line.evaluator).shown
     return Finding(headline, fix, about, place=name_place(returns.filename, returned.statement.lineno))
 
