@@ -36,6 +36,8 @@ from suites import SUITES, Suite
 
 _HERE = Path(__file__).parent
 _INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
+_INSTALLED = Path(sysconfig.get_path("purelib"))
+_BARE = "-bare"
 _STOCK = "off"
 _MODES = ("explain", "permissive")
 _SIDES = {
@@ -58,7 +60,7 @@ def fetch(suite: Suite, folder: Path) -> Path:
     if not suite.archive:
         if version(suite.project) != suite.pin:
             raise ValueError(f"{suite.project} {version(suite.project)} is installed, and not {suite.pin}")
-        return Path(sysconfig.get_path("purelib"))
+        return _INSTALLED
     archive = folder / suite.archive
     if not archive.exists():
         page_url = f"{_INDEX}/{suite.project}/"
@@ -86,12 +88,15 @@ def _get_stem(suite: Suite) -> str:
 
 
 def take_out(suite: Suite, root: Path) -> Path:
-    """Return a copy of the source distribution without its conversions by hand."""
-    bare = root.with_name(f"{root.name}-bare")
+    """Return a copy of the unpacked archive, and in it a package without its conversions by hand."""
+    bare = root.with_name(f"{root.name}{_BARE}")
     shutil.rmtree(bare, ignore_errors=True)
     shutil.copytree(root, bare)
+    if not suite.path:  # the installed package is tested
+        for package in {name.split("/")[0] for name, _, _ in suite.by_hand}:
+            shutil.copytree(_INSTALLED / package, bare / package, dirs_exist_ok=True)
     for name, text, rest in suite.by_hand:
-        file = bare / name
+        file = bare / suite.path / name
         source = file.read_text()
         if text not in source:
             raise ValueError(f"{suite.name}: {name} does not have the text {text!r}")
@@ -108,7 +113,8 @@ def run(
     shutil.rmtree(ledger, ignore_errors=True)
     ledger.mkdir()
     out.unlink(missing_ok=True)
-    path = os.pathsep.join([*([str(root / suite.path)] if suite.path else []), str(_HERE)])
+    has_package = suite.path or root.name.endswith(_BARE)
+    path = os.pathsep.join([*([str(root / suite.path)] if has_package else []), str(_HERE)])
     variables = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
     module, options = _SIDES[side]
     with Path(f"{out}.log").open("w") as log:
