@@ -143,9 +143,8 @@ def write_conformance(found: list[dict[str, Any]]) -> str:
         for side, ended in r["sides"].items()
         for name, (before, after) in ended["differ"].items()
     ]
-    total = sum(r["tests"] for r in found)
     heads = ("suite", "tests", "without the guard")
-    differences = "\n".join(named) or f"None of these {total:,} tests ends otherwise with the guard than without it."
+    differences = "\n".join(named) or "No test ends otherwise with the guard than without it."
     return f"""\
 {make_table((*heads, *SIDES.values(), "converted", "run on"), whole)}
 
