@@ -148,9 +148,8 @@ def write_conformance(found: list[dict[str, Any]]) -> str:
     return f"""\
 {make_table((*heads, *SIDES.values(), "converted", "run on"), whole)}
 
-Suites that pass have few tensors to convert. In those of the next table a package's own conversions by hand were taken
-out of it: `.detach()` where it makes arrays, or that sparse tensors are made dense. Its tests with the guard in
-permissive mode are held against those of the whole package without the guard.
+Suites that pass have few tensors to convert. In those of the next table a package's own `.detach()` was taken out of it
+where it makes arrays: its tests with the guard in permissive mode are held against those of the whole package without.
 
 {make_table((*heads, "fail if taken out", "converted", *PERMISSIVE.values(), "run on"), bare)}
 

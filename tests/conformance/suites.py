@@ -166,35 +166,11 @@ SUITES = (
         by_hand=(("einops/_backends.py", "x.detach().cpu().numpy()", "x.numpy()"),),
     ),
     Suite(
-        "skorch 1.4.0, converting by the guard",
-        "skorch",
-        "skorch-1.4.0.tar.gz",
-        "f7a5d3c13a3aecf0a0fe689ff25188be1145a95268f8fe81f01aaa9fbd7cead1",
-        ("skorch/tests/test_utils.py", "skorch/tests/test_scoring.py", "skorch/tests/test_classifier.py",
-         "skorch/tests/test_regressor.py", "--override-ini=addopts="),
-        {},
-        ".",
-        by_hand=(
-            ("skorch/utils.py", "X = X.detach()", "pass"),
-            ("skorch/scoring.py", "loss.detach().cpu().numpy()", "loss.numpy()"),
-        ),
-    ),
-    Suite(
         "Keras 3.15.1 layers and optimizers, torch backend, converting by the guard",
         **_KERAS,
         arguments=("keras/src/layers/core/dense_test.py", "keras/src/layers/core/embedding_test.py",
                    "keras/src/optimizers", "--override-ini=addopts="),
         variables={"KERAS_BACKEND": "torch"},
         by_hand=(("keras/src/backend/torch/core.py", "if x.requires_grad:\n                x = x.detach()", "pass"),),
-    ),
-    Suite(
-        "Keras 3.15.1 sparse ops, TensorFlow backend, converting by the guard",
-        **_KERAS,
-        arguments=("keras/src/ops/numpy_test.py", "-kSparseTest", "--override-ini=addopts="),
-        variables={"KERAS_BACKEND": "tensorflow"},
-        by_hand=(
-            ("keras/src/backend/tensorflow/core.py",
-             "if isinstance(x, tf.SparseTensor):\n        x = sparse_to_dense(x)\n    elif", "if"),
-        ),
     ),
 )  # fmt: skip
