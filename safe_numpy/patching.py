@@ -6,7 +6,6 @@ A patch is marked with the record of what it replaced, on our own function, so t
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -127,11 +126,4 @@ def when_imported(module: str, action: Callable[[ModuleType], None]) -> None:
 
 
 LOADING = threading.RLock()
-"""held while modules of ours are imported late, when somebody first needs them; a fork waits for it
-
-A child has none of its parent's other threads. If one of them was importing a module at that moment, the module's lock
-is held by nobody, and whoever wants the module in the child waits for ever.
-"""
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=LOADING.acquire, after_in_parent=LOADING.release, after_in_child=LOADING.release)
+"""held while modules of ours are imported late, when somebody first needs them"""

@@ -134,3 +134,32 @@ def test_torchrun_says_the_rank(tmp_path: Path) -> None:
         assert f"  line  train.py:4  x.numpy()   (rank {rank} of 2)\n" in (tmp_path / f"rank{rank}.txt").read_text()
     assert "ConversionWarning: rank 0 of 2: `x`, Tensor float32[2]" in done.stderr
     assert done.stderr.count("ConversionWarning") == 1, "rank 0 speaks for all"
+
+
+HELD = """
+import faulthandler, os, threading
+import safe_numpy
+from safe_numpy.config import modes
+
+held, done = threading.Event(), threading.Event()
+
+def change():
+    with modes.LOCK:
+        held.set()
+        done.wait(1)
+
+threading.Thread(target=change).start()
+held.wait()
+pid = os.fork()
+if pid == 0:
+    faulthandler.dump_traceback_later(20, exit=True)
+    with safe_numpy.mode("permissive"):
+        os._exit(0)
+done.set()
+print(os.waitpid(pid, 0)[1])
+"""
+
+
+def test_a_fork_while_another_thread_changes_the_mode() -> None:
+    done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "0\n", done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
+import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from safe_numpy.config import setting as settings
 from safe_numpy.config.setting import SWITCH, Block, Setting, make_parser
 from safe_numpy.messages.units import parse_size
+from safe_numpy.patching import LOADING
 
 VARIABLE = "SAFE_NUMPY"
 
@@ -212,6 +214,25 @@ def _parse_all(mode: object, given: Mapping[str, object]) -> dict[str, Any]:
 
 LOCK = threading.RLock()
 """for what holds, and what is installed: one lock, since a block may end, by garbage collection, anywhere"""
+
+
+def _hold() -> None:
+    """Let nobody be at it while the process forks.
+
+    A child has none of its parent's other threads. Were one of them importing a module of ours at that moment, or
+    changing the mode, its lock would be held by nobody, and whoever wants it in the child would wait for ever.
+    """
+    LOADING.acquire()  # first: while modules are imported, a block may end by garbage collection
+    LOCK.acquire()
+
+
+def _let_go() -> None:
+    LOCK.release()
+    LOADING.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class _Demand:

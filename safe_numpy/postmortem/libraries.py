@@ -167,7 +167,7 @@ def find_figure(error: BaseException, line: ErrorSite) -> Finding | None:
 
 def find_returned(error: BaseException, line: ErrorSite) -> Finding | None:
     """``minimize(f, x)``, ``groups.agg(f)``, where `f` returns a tensor: what it has, a library takes for a value's."""
-    tensor = _find_owner(error.obj, error.__traceback__) if isinstance(error, AttributeError) else None
+    tensor = _find_returned_tensor(error.obj, error.__traceback__) if isinstance(error, AttributeError) else None
     node = line.running.node
     if not site.is_tensor(tensor) or not line.site.library or node is None:
         return None
@@ -189,7 +189,7 @@ def find_returned(error: BaseException, line: ErrorSite) -> Finding | None:
     return Finding(headline, fix, about, place=name_place(returns.filename, returned.statement.lineno))
 
 
-def _find_owner(member: Any, traceback: TracebackType | None) -> Any:
+def _find_returned_tensor(member: Any, traceback: TracebackType | None) -> Any:
     """Return what a method belongs to; for a dtype, what has it of the variables where the error arose."""
     if isinstance(member, (BuiltinMethodType, MethodType)):
         return member.__self__
