@@ -22,6 +22,10 @@ Y = X * 2
 _numbers = iter(range(10**6))
 
 
+class Own(torch.Tensor):
+    """A class of the user's, derived from a tensor."""
+
+
 def compile_lines(source: str) -> Any:
     """Compile source that `linecache` knows, as a notebook does with a cell."""
     source = textwrap.dedent(source).lstrip("\n")
@@ -51,6 +55,7 @@ def make_names() -> dict[str, Any]:
         "losses": [X, Y],
         "pair": (X, Y),
         "by_name": {"x": X, "y": Y},
+        "own": Y.as_subclass(Own),
         "d": X.detach().to("toy"),
         "g": X.to("toy"),
         "mixed": [X.detach(), Y, X.bfloat16()],
@@ -223,6 +228,9 @@ FORMS: list[tuple[str, str, str | None]] = [
     # not `z`, which only the line itself binds
     ("r = np.asarray([(z := y)][0])", "[(z := y)][0]", "r = np.asarray([(z := y)][0].detach().numpy())"),
     ('r = f"""\n  {y.numpy().sum()}\n"""', "y", 'r = f"""\n  {y.detach().numpy().sum()}\n"""'),
+    # unbound, where the tensor's class calls it by way of torch's protocol
+    ("r = torch.Tensor.numpy(y)", "y", "r = y.detach().numpy()"),
+    ("r = torch.Tensor.numpy(own)", "own", "r = own.detach().numpy()"),
     # of what the line does already nothing is written again
     ("r = np.stack([d, g.detach()])", "d", "r = np.stack([d.cpu().numpy(), g.detach().cpu().numpy()])"),
     # every tensor of the line, and not the one alone that failed first

@@ -26,7 +26,7 @@ from safe_numpy.callsite.frames import (
 )
 from safe_numpy.callsite.source import COMPREHENSIONS, RunningCode
 from safe_numpy.diagnosis.facts import Door
-from safe_numpy.diagnosis.framework import Introspection, find_framework, make_plan
+from safe_numpy.diagnosis.framework import Introspection, find_framework, is_tensor_class, make_plan
 from safe_numpy.diagnosis.registry import FRAMEWORKS
 
 METHODS = frozenset({"numpy", "__array__", "__dlpack__"})
@@ -93,7 +93,8 @@ def _find_in_operation(
         # a receiver that cannot be evaluated is what was asked all the same; `node` may be the ``x.numpy`` of a call
         parent = node.parent  # type: ignore[attr-defined]
         return Occurrence(receiver, asked=parent if isinstance(parent, ast.Call) and parent.func is node else node)
-    if asks and isinstance(node, ast.Call) and _get_method(node.func) and len(node.args) == 1 and not node.keywords:
+    owner = _get_method(node.func) if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords else None
+    if isinstance(node, ast.Call) and owner is not None and (asks or is_tensor_class(evaluator.find(owner))):
         return Occurrence(node.args[0], asked=node)  # torch.Tensor.numpy(x)
     operands = list(find_operands(node))
     found = _search(operands, x, evaluator) if x is not None else None

@@ -252,9 +252,9 @@ def read_member(owner: Any, key: str | int, is_item: bool) -> Any:
     return NotImplemented
 
 
-def is_tensor_class(cls: type) -> bool:
-    """Tell whether instances of `cls` are tensors of a framework that is loaded."""
-    return any(framework.is_tensor_class(cls) for framework in iterate_loaded())
+def is_tensor_class(value: Any) -> bool:
+    """Tell whether a value is a class whose instances are tensors of a framework that is loaded."""
+    return issubclass(type(value), type) and any(framework.is_tensor_class(value) for framework in iterate_loaded())
 
 
 _known: dict[int, tuple[weakref.ref[type], Framework | None]] = {}

@@ -385,7 +385,7 @@ def find_unbound(error: BaseException, line: ErrorSite) -> Finding | None:
     if not isinstance(error, TypeError) or not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return None
     owner = line.find_value(node.func.value)
-    if node.func.attr not in _NEEDLESS or node.args or not issubclass(type(owner), type) or not is_tensor_class(owner):
+    if node.func.attr not in _NEEDLESS or node.args or not is_tensor_class(owner):
         return None
     return site.say_class(line.find_text(node.func.value))
 
