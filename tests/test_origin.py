@@ -265,7 +265,9 @@ def test_the_work_is_bounded() -> None:
     assert time.perf_counter() - start < 5, "the limit is 5 ms; this is no benchmark"
     with pytest.raises(safe_numpy.GradError) as caught:
         y.numpy()
-    assert origin(caught) == "MulBackward0, from parameters beyond the nearest 1,000 operations"
+    told = re.fullmatch(r"MulBackward0, from parameters beyond the nearest ([\d,]+) operations", origin(caught))
+    assert told is not None, origin(caught)
+    assert int(told[1].replace(",", "")) <= 1000
     start = time.perf_counter()
     assert _torch_origin.find_leaves(y.grad_fn, start - 1) == ([], False), "nor for long"
 

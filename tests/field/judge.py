@@ -101,7 +101,8 @@ def judge(programs: list[Program]) -> list[Verdict]:
         lines = (verdict.stock.lineno, *verdict.stock.lines)
         verdict.is_line_right = bool(about.headline) and about.lineno in lines
         kinds = frozenset(about.kinds)
-        verdict.is_cause_right = kinds == program.causes if program.is_guarded else bool(about.headline)
+        # of a version of a library that fails before it asks for the array, `why` has to know
+        verdict.is_cause_right = kinds == program.causes if program.is_guarded and kinds else bool(about.headline)
         verdict.is_name_right = any(is_named(about.name, name) for name in program.names)
         verdict.is_printed = bool(about.fix)
         verdict.fixed, verdict.last = "", about
