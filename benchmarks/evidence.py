@@ -230,7 +230,7 @@ fail at the same line again."""
 
 def write_runs(found: list[dict[str, Any]]) -> str:
     packages = list(dict.fromkeys(name for run in found for name in run["versions"]))
-    outcomes = ("passed", "failed", "skipped")
+    outcomes = ("files", "passed", "failed", "skipped")
     return make_table(
         (*packages, *outcomes),
         [(*(r["versions"].get(p, "") for p in packages), *(f"{r[o]:,}" for o in outcomes)) for r in found],

@@ -30,6 +30,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             continue
     counts = {outcome: len(terminalreporter.stats.get(outcome, ())) for outcome in ("passed", "failed", "skipped")}
     counts["failed"] += len(terminalreporter.stats.get("error", ()))
+    reports = [report for outcome in counts for report in terminalreporter.stats.get(outcome, ())]
+    counts["files"] = len({report.nodeid.partition("::")[0] for report in reports})
     file = Path(target)
     runs = json.loads(file.read_text()) if file.exists() else []
     runs = [run for run in runs if run["versions"] != versions] + [{"versions": versions, **counts}]
