@@ -179,9 +179,11 @@ def _forget_trees() -> None:
 
 def get_lines(frame: FrameType) -> Sequence[str]:
     """Return the lines of the file that a frame's code comes from; none if there is no such file."""
-    filename, module = frame.f_code.co_filename, frame.f_globals
-    lines = linecache.getlines(filename, dict(dict.items(module)) if type(module) is not dict else module)
-    return lines or _get_command(frame.f_code)
+    module = frame.f_globals
+    if type(module) is not dict or type(module.get("__file__", "")) is not str:
+        # else code of somebody's own would answer; and linecache read the open file of that number, to its end
+        module = {name: value for name, value in dict.items(module) if name != "__file__" or type(value) is str}
+    return linecache.getlines(frame.f_code.co_filename, module) or _get_command(frame.f_code)
 
 
 def digest_file(frame: FrameType) -> str:
