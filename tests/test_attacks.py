@@ -650,7 +650,7 @@ def test_forks_in_the_middle() -> None:
 
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_objects_beside_a_symbolic_tensor(kind: str) -> None:
-    tf = pytest.importorskip("tensorflow")
+    tf = pytest.importorskip("tensorflow", reason="SAFE_NUMPY_TEST_FRAMEWORKS leaves it out")
     thing = OBJECTS[kind]()
 
     @tf.function(autograph=False)
@@ -668,7 +668,7 @@ def test_objects_beside_a_symbolic_tensor(kind: str) -> None:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_sources_of_traced_functions_that_change(change: str, tmp_path: Path) -> None:
-    tf = pytest.importorskip("tensorflow")
+    tf = pytest.importorskip("tensorflow", reason="SAFE_NUMPY_TEST_FRAMEWORKS leaves it out")
     work = run_source("\n\ndef work(x):\n    return np.asarray(x)\n", tmp_path / "program.py", CHANGES[change])
     tally.count()
     with pytest.raises(NotImplementedError) as caught:

@@ -286,10 +286,11 @@ class Replacements:
     def _find_others_in(self, scope: ast.AST, done: ast.AST | None = None) -> dict[ast.expr, str]:
         """Return the same for what a scope evaluates, and for the comprehensions in it but the one that is `done`."""
         found: dict[ast.expr, str] = {}
+        asked = self.place.asked if self.place is not None else None
         for node in walk(scope):
             if isinstance(node, COMPREHENSIONS) and node is not done:
                 found |= self._enter(node)._find_others_in(node)
-            if not isinstance(node, ast.Call) or node is self.running.node or self._is_asked(node):
+            if not isinstance(node, ast.Call) or node in (self.running.node, asked):
                 continue
             receiver = find_receiver(node) if not node.keywords else None
             if receiver is not None:
@@ -313,9 +314,6 @@ class Replacements:
                 if text is not None:
                     found[operand] = text
         return found
-
-    def _is_asked(self, node: ast.expr) -> bool:
-        return self.place is not None and node is self.place.asked
 
     def _guess(self, node: ast.expr) -> Guess | None:
         """Return which tensor an expression gives, in every round of the loops around it."""
